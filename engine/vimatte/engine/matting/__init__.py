@@ -1,0 +1,1 @@
+"""Turning tracked masks into soft alphas: one model a folder."""

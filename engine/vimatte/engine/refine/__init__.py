@@ -1,0 +1,1 @@
+"""What comes between masks and finished layers: trimaps, foreground colour, coupling."""

@@ -1,0 +1,1 @@
+"""Synthetic shots with known alphas, and the contracts every backend must pass."""

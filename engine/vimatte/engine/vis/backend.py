@@ -1,0 +1,63 @@
+"""What finds and follows people: the protocol every backend keeps, and the values it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vimatte.engine.events import Progress, Warned
+from vimatte.engine.masks import Rle
+from vimatte.engine.shot import Shot
+from vimatte.engine.tracks import TrackSet
+
+__all__ = ["KeyMasks", "Tracking", "VisBackend", "VisOptions"]
+
+Tracking = Generator[Progress | Warned, None, TrackSet]
+"""Yields progress and warnings, returns the tracks: `tracks = yield from backend.track(...)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyMasks:
+    """Masks that are known on some frames: an artist's, or a finder's."""
+
+    names: tuple[str, ...]
+    """One layer name for each person, in the order of their ids."""
+    masks: Mapping[int, Mapping[str, Rle]]
+    """Frame number -> name -> mask at the shot's size. A key frame that lacks a name says: absent there."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """How sure the finder was; 1 where a name is missing here."""
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames with masks, ascending."""
+        return tuple(sorted(self.masks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisOptions:
+    """What a user can ask of any backend."""
+
+    device: str = "cpu"
+    """Torch device string."""
+    max_instances: int | None = None
+    """Keep the longest-lasting, largest ones when more are found."""
+    min_area: float = 0.0005
+    """Smallest mask worth keeping, as a share of the picture."""
+    min_duration: int = 3
+    """Shortest stay, in frames, that is not a flicker (shots shorter than this keep everybody)."""
+    detect_every: int | None = None
+    """Look for people on every n-th frame; None lets the backend choose."""
+
+
+class VisBackend(Protocol):
+    """Finds and follows people over a whole shot. The same shot and options always give the same tracks."""
+
+    name: str
+
+    def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
+        """Track `shot.frames`; `keys` are the artist's masks, where there are some.
+
+        Raises BackendError when weights are missing, Cancelled never (the caller closes the generator).
+        """
+        ...

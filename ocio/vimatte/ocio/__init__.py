@@ -1,0 +1,1 @@
+"""Pictures, time and colour: readers, writers, frame ranges and OCIO; knows neither torch nor instances."""

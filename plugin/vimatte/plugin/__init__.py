@@ -1,0 +1,1 @@
+"""Glue inside host applications: standard library only."""
