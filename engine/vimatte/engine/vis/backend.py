@@ -51,13 +51,21 @@ class VisOptions:
 
 
 class VisBackend(Protocol):
-    """Finds and follows people over a whole shot. The same shot and options always give the same tracks."""
+    """Finds and follows people over a whole shot. The same shot and options always give the same tracks.
+
+    Constructors take no arguments, are cheap, and raise BackendError when weights or packages are missing.
+    """
 
     name: str
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """Everything that changes a track: versions, weight hashes, parameters."""
+        ...
 
     def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
         """Track `shot.frames`; `keys` are the artist's masks, where there are some.
 
-        Raises BackendError when weights are missing, Cancelled never (the caller closes the generator).
+        The caller closes the generator to cancel.
         """
         ...
