@@ -13,7 +13,7 @@ __all__ = ["MattingModel"]
 
 
 class MattingModel(Protocol):
-    """A matting model. Constructors take `device` (a torch device string) and raise BackendError when weights are missing.
+    """A matting model. Constructors take `device` (a torch device string), raise BackendError when weights are missing.
 
     The contract that makes resume and farm chunks exact: a frame's mattes depend on the shot and the tracks alone,
     never on which other frames were asked for. A model that needs neighbours reads them from `shot` itself (warm-up),
