@@ -1,0 +1,1 @@
+"""The parts of classical propagation: working copies, one sweep through time, blending of sweeps."""
