@@ -27,6 +27,8 @@ class KeyMasks:
     """Frame number -> name -> mask at the shot's size. A key frame that lacks a name says: absent there."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """How sure the finder was; 1 where a name is missing here."""
+    unsaid: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Frame number -> names of whom nothing is said there: on that key frame they go on being tracked, not absent."""
 
     @property
     def frames(self) -> tuple[int, ...]:
