@@ -1,0 +1,63 @@
+"""Sliding windows of context frames over a stream: each item is read once, and only a window of them is held."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+__all__ = ["Window", "context_numbers", "needed_numbers", "windows"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Generic[T]):
+    """One wanted frame with its neighbours."""
+
+    number: int
+    """The wanted frame."""
+    items: tuple[tuple[int, T], ...]
+    """(frame number, item), ascending, the wanted frame among them; shorter at the ends of the shot."""
+
+    @property
+    def centre(self) -> T:
+        """The wanted frame's own item."""
+        return next(item for number, item in self.items if number == self.number)
+
+
+def context_numbers(available: Sequence[int], wanted: int, radius: int) -> tuple[int, ...]:
+    """Return the frames that `wanted` looks at: up to `radius` neighbours on each side among `available`.
+
+    Neighbours are next in the sequence of available frames, not by number, so a shot on twos has them too. Raises
+    ValueError when the wanted frame is not available.
+    """
+    index = available.index(wanted)
+    return tuple(available[max(0, index - radius) : index + radius + 1])
+
+
+def windows(
+    make: Iterable[tuple[int, T]], *, available: Sequence[int], wanted: Sequence[int], radius: int
+) -> Iterator[Window[T]]:
+    """Yield the window of each `wanted` frame (ascending).
+
+    `make` streams (number, item) for exactly `needed_numbers(available, wanted, radius)`. At most 2 radius + 1 items
+    are held, however long the shot is; items are let go as soon as no later window needs them.
+    """
+    stream = iter(make)
+    held: deque[tuple[int, T]] = deque()
+    for number in wanted:
+        around = context_numbers(available, number, radius)
+        while held and held[0][0] < around[0]:
+            held.popleft()
+        while not held or held[-1][0] < around[-1]:
+            held.append(next(stream))
+            if held[0][0] < around[0]:
+                held.popleft()
+        yield Window(number, tuple(pair for pair in held if pair[0] in around))
+
+
+def needed_numbers(available: Sequence[int], wanted: Sequence[int], radius: int) -> tuple[int, ...]:
+    """Return every frame that some window of `wanted` looks at, ascending."""
+    return tuple(sorted({n for w in wanted for n in context_numbers(available, w, radius)}))
