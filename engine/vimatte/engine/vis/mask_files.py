@@ -225,6 +225,8 @@ def _from_sequence(files: Mapping[int, Path], reading: _Reading) -> tuple[dict[s
     kinds = {p.kind for p in painted.values() if p.regions}
     several = any(len(p.regions) > 1 for p in painted.values())
     keys = {k for p in painted.values() for k in p.regions}
+    if not kinds:
+        return {_only_name(base): dict.fromkeys(painted)}, "from nothing painted"
     if kinds <= {"layers"} or kinds <= {"cryptomatte"}:
         found = {str(k): _said_of(k, painted) for k in sorted(keys, key=lambda k: natural(str(k)))}
         return found, "from EXR layers" if kinds <= {"layers"} else "from a Cryptomatte"

@@ -1,7 +1,7 @@
 """One picture with painted people in it: which pixels belong to whom, whatever way it was saved.
 
-A label image, an indexed PNG, flat colours, an alpha channel, a soft grey matte, EXR layers and a Cryptomatte all become
-regions: a key (the id, the packed colour or the name that is in the file) and a binary mask at half of the range.
+A label image, an indexed PNG, flat colours, an alpha channel, a soft grey matte, EXR layers, a Cryptomatte: all become
+regions, a key (the id, the packed colour or the name that is in the file) and a binary mask at half of the range.
 """
 
 from __future__ import annotations
