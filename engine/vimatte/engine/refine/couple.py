@@ -29,4 +29,4 @@ def couple(alphas: NDArray[np.floating], *, snap: float = SNAP) -> NDArray[np.fl
         over = out.sum(axis=0, dtype=np.float64) > 1.0
         if over.any():
             out[:, over] *= np.float32(1.0 - 2.0**-22)
-    return out
+    return np.asarray(out, np.float32)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vimatte.engine.masks import BoolMask
-from vimatte.engine.matting.classical.crops import groups
 from vimatte.engine.matting.classical.solve import solve
 from vimatte.engine.refine.couple import couple
+from vimatte.engine.refine.crops import groups
 from vimatte.engine.refine.trimap import trimap
 from vimatte.engine.shot import Picture
 
@@ -22,5 +22,5 @@ def picture_mattes(picture: Picture, masks: BoolMask) -> NDArray[np.float32]:
         crop = np.ascontiguousarray(picture[y0:y1, x0:x1])
         hard = masks[rows, y0:y1, x0:x1]
         areas = trimap(hard, inside=6, outside=6)
-        out[rows, y0:y1, x0:x1] = couple(solve(crop, areas, prior=hard))
+        out[rows, y0:y1, x0:x1] = couple(solve(crop, areas, prior=hard.astype(np.float32)))
     return out
