@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -39,10 +39,10 @@ class Shot(Protocol):
         """Read the display-referred picture of one frame. Raises MediaError."""
         ...
 
-    def plates(self, numbers: Iterable[int]) -> Iterator[Frame]:
-        """Plates in this order, decoded ahead on threads."""
+    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
+        """Plates in this order, decoded ahead on threads; close to stop."""
         ...
 
-    def pictures(self, numbers: Iterable[int]) -> Iterator[tuple[int, Picture]]:
-        """(number, picture) in this order, decoded and transformed ahead on threads."""
+    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
+        """(number, picture) in this order, decoded and transformed ahead on threads; close to stop."""
         ...

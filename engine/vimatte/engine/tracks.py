@@ -149,7 +149,7 @@ class TrackSet:
         gone = {self.instance(k).id for k in keys}
         return self._keep(set(self.ids) - gone)
 
-    def rename(self, names: Mapping[int | str, str]) -> Self:
+    def rename(self, names: Mapping[int, str] | Mapping[str, str]) -> Self:
         """Give new layer names: {id or old name: new name}. Raises ConfigError for clashes and bad names."""
         wanted = {self.instance(k).id: v for k, v in names.items()}
         return replace(self, instances=tuple(replace(i, name=wanted.get(i.id, i.name)) for i in self.instances))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol
 
 from vimatte.engine.matte import MatteFrame
@@ -27,7 +27,7 @@ class MattingModel(Protocol):
         """Everything that changes a pixel: versions, weight hashes, parameters. Goes into the file's header."""
         ...
 
-    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Iterator[MatteFrame]:
+    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Yield the mattes of `frames` (ascending), one row for every id of `tracks.ids`, zeros where absent.
 
         Rows sum to at most 1 at every pixel. Memory must not grow with the number of frames.

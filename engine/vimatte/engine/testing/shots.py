@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,10 +52,10 @@ class MemoryShot:
         except KeyError:
             raise MediaError(f"Frame {number} is not in this shot ({self.frames}).") from None
 
-    def plates(self, numbers: Iterable[int]) -> Iterator[Frame]:
+    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
         """Frames in this order."""
         return (self.plate(n) for n in numbers)
 
-    def pictures(self, numbers: Iterable[int]) -> Iterator[tuple[int, Picture]]:
+    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
         """(number, picture) in this order."""
         return ((n, self.picture(n)) for n in numbers)

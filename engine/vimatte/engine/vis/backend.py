@@ -11,7 +11,12 @@ from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import TrackSet
 
-__all__ = ["KeyMasks", "Tracking", "VisBackend", "VisOptions"]
+__all__ = ["MIN_AREA", "MIN_DURATION", "KeyMasks", "Tracking", "VisBackend", "VisOptions"]
+
+MIN_AREA = 0.0005
+"""Smallest mask worth keeping, as a share of the picture, where nobody says otherwise."""
+MIN_DURATION = 3
+"""Shortest stay in frames that is not a flicker, where nobody says otherwise."""
 
 Tracking = Generator[Progress | Warned, None, TrackSet]
 """Yields progress and warnings, returns the tracks: `tracks = yield from backend.track(...)`."""
@@ -44,9 +49,9 @@ class VisOptions:
     """Torch device string."""
     max_instances: int | None = None
     """Keep the longest-lasting, largest ones when more are found."""
-    min_area: float = 0.0005
+    min_area: float = MIN_AREA
     """Smallest mask worth keeping, as a share of the picture."""
-    min_duration: int = 3
+    min_duration: int = MIN_DURATION
     """Shortest stay, in frames, that is not a flicker (shots shorter than this keep everybody)."""
     detect_every: int | None = None
     """Look for people on every n-th frame; None lets the backend choose."""

@@ -1,0 +1,7 @@
+"""From a job to finished layers: two passes over the shot, and a third for the preview."""
+
+from __future__ import annotations
+
+from vimatte.engine.pipeline.run import open_clip, plan_job, run_job, run_preview, run_tracking, shot_warnings
+
+__all__ = ["open_clip", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]

@@ -1,0 +1,87 @@
+"""What a job will do, said before it starts; and what is already there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vimatte.engine.clip_shot import ClipShot
+from vimatte.engine.device import describe_device
+from vimatte.engine.errors import ConfigError
+from vimatte.engine.job import MatteJob
+from vimatte.engine.pipeline.track_pass import open_backend
+from vimatte.engine.registry import MATTING
+from vimatte.ocio.output_pattern import OutputPattern
+
+__all__ = ["pattern_of", "plan_lines", "refuse_to_overwrite", "tracks_folder"]
+
+
+def pattern_of(job: MatteJob, shot: ClipShot) -> OutputPattern:
+    """Where the job's files lie."""
+    return OutputPattern.parse(job.out, still=shot.info.kind == "still")
+
+
+def tracks_folder(pattern: OutputPattern) -> Path:
+    """Where the job's tracks lie."""
+    return pattern.beside(".tracks")
+
+
+def refuse_to_overwrite(job: MatteJob, shot: ClipShot, pattern: OutputPattern) -> None:
+    """Raise ConfigError when the job would replace what it was not told to replace."""
+    if job.resume or job.overwrite:
+        return
+    there = [n for n in shot.frames if pattern.path(n).exists()]
+    if there:
+        raise ConfigError(
+            f"{pattern.path(there[0])} and {len(there) - 1} more of the {len(shot.frames)} layers files are already "
+            "there; type --resume to keep what is whole, --overwrite to replace it, or another --out."
+        )
+    folder = tracks_folder(pattern)
+    if folder.exists() and (job.tracks is None or job.tracks.resolve() != folder.resolve()):
+        raise ConfigError(
+            f"{folder} is already there; type --tracks {folder} to use these tracks, --resume to go on, "
+            "or --overwrite to start over."
+        )
+
+
+def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device: str) -> tuple[tuple[str, str], ...]:
+    """(what, how) pairs for people. Raises BackendError when a model cannot be opened."""
+    info = shot.info
+    if job.tracks is not None:
+        people = f"saved tracks {job.tracks}"
+    else:
+        backend = open_backend(job)
+        people = f"{backend.name} ({_settings(dict(backend.settings))})"
+        if job.masks is not None:
+            people += f", masks {job.masks}"
+    model = MATTING.load(job.matting)(device=device)
+    plate = f"R,G,B,A in {shot.working.space}" + (" (untouched)" if shot.working.identity else " (converted)")
+    each = "name.A" if job.layers == "alpha" else "name.R, name.G, name.B, name.A"
+    first, last = pattern.path(shot.frames.first), pattern.path(shot.frames.last)
+    files = str(first) if first == last else f"{first} … {last.name}"
+    lines = [
+        ("shot", f"{info.path} ({info.kind}, {info.codec}, {info.width}x{info.height}, {float(info.fps):g} fps)"),
+        ("frames", f"{shot.frames} ({len(shot.frames)})"),
+        ("colour", f"{shot.decision.space}: {shot.decision.reason}"),
+        ("config", f"{shot.config.name} ({shot.config.origin})"),
+        ("people", people),
+        ("matting", f"{model.name} ({_settings(dict(model.settings))})"),
+        ("device", f"{device}: {describe_device(device)}"),
+        ("layers", f"{plate + ', ' if job.plate else ''}{each} for each person, {job.depth}, {job.compression}"),
+        ("files", files),
+        ("tracks", str(tracks_folder(pattern))),
+        ("memory", f"about {memory_estimate(info.width, info.height):.1f} GB, whatever the number of frames"),
+    ]
+    if job.cryptomatte:
+        lines.append(("cryptomatte", str(pattern.sibling("crypto").path(shot.frames.first))))
+    if job.preview:
+        lines.append(("preview", f"{pattern.preview}, {pattern.contact_sheet}"))
+    return tuple(lines)
+
+
+def memory_estimate(width: int, height: int) -> float:
+    """Peak memory in GB on a CPU with three people, from the measured table in docs/performance.md."""
+    return 0.7 + 0.45 * width * height / 1e6
+
+
+def _settings(values: dict[str, str | int | float]) -> str:
+    return ", ".join(f"{k} {str(v)[:12]}" for k, v in values.items()) or "no settings"

@@ -1,0 +1,119 @@
+"""Running a job: events come out, files appear, nothing is held for the whole shot but the tracks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+from vimatte.engine.clip_shot import ClipShot, open_shot
+from vimatte.engine.device import choose_device
+from vimatte.engine.errors import ConfigError
+from vimatte.engine.events import Event, JobDone, Planned, Warned
+from vimatte.engine.job import MatteJob, Missing
+from vimatte.engine.pipeline.matte_pass import matte_shot
+from vimatte.engine.pipeline.plan import pattern_of, plan_lines, refuse_to_overwrite, tracks_folder
+from vimatte.engine.pipeline.preview_pass import preview_shot
+from vimatte.engine.pipeline.track_pass import ready_tracks
+from vimatte.ocio.frame_range import FrameRange
+
+__all__ = ["open_clip", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]
+
+
+def open_clip(
+    path: Path | str,
+    *,
+    frames: str | None = None,
+    start_frame: int = 1001,
+    missing: Missing = "error",
+    in_space: str | None = None,
+    ocio: str | None = None,
+    working_space: str = "auto",
+    device: str = "cpu",
+) -> ClipShot:
+    """Open a shot with its colour decided, for use in `with`. Raises MediaError, ColourError, ConfigError."""
+    return open_shot(
+        Path(path),
+        frames=FrameRange.parse(frames) if frames else None,
+        start_frame=start_frame,
+        in_space=in_space,
+        ocio=ocio,
+        working=working_space,
+        missing=missing,
+        device=device,
+    )
+
+
+def shot_warnings(shot: ClipShot) -> tuple[str, ...]:
+    """What a user should know of a shot: one sentence each, of the clip and of its colours."""
+    return (*shot.info.warnings, *([shot.decision.warning] if shot.decision.warning else []))
+
+
+def _open(job: MatteJob, device: str) -> ClipShot:
+    return open_clip(
+        job.shot,
+        frames=job.frames,
+        start_frame=job.start_frame,
+        missing=job.missing,
+        in_space=job.in_space,
+        ocio=job.ocio,
+        working_space=job.working_space,
+        device=device,
+    )
+
+
+def plan_job(job: MatteJob) -> Generator[Event]:
+    """Say what a job would do; nothing is written. Raises what running it would raise at its start."""
+    device = choose_device(job.device)
+    with _open(job, device) as shot:
+        pattern = pattern_of(job, shot)
+        yield Planned(lines=plan_lines(job, shot, pattern, device=device))
+        yield from (Warned(message=w) for w in shot_warnings(shot))
+        refuse_to_overwrite(job, shot, pattern)
+
+
+def run_job(job: MatteJob) -> Generator[Event]:
+    """Run a job to its end. Close the generator to cancel: what was written is whole, and `resume` goes on from there.
+
+    Raises VimatteError with one sentence for a user; other exceptions are faults of the program.
+    """
+    started = time.monotonic()
+    device = choose_device(job.device)
+    with _open(job, device) as shot:
+        pattern = pattern_of(job, shot)
+        yield Planned(lines=plan_lines(job, shot, pattern, device=device))
+        yield from (Warned(message=w) for w in shot_warnings(shot))
+        refuse_to_overwrite(job, shot, pattern)
+        folder = tracks_folder(pattern)
+        tracks = yield from ready_tracks(shot, job, folder, device=device)
+        written = yield from matte_shot(shot, job, tracks, pattern, device=device)
+        files = {"layers": str(pattern), "tracks": str(folder)}
+        if job.cryptomatte:
+            files["cryptomatte"] = str(pattern.sibling("crypto"))
+        if job.preview:
+            yield from preview_shot(shot, pattern)
+            files |= {"preview": str(pattern.preview), "contact sheet": str(pattern.contact_sheet)}
+        yield JobDone(frames=len(shot.frames), written=written, seconds=time.monotonic() - started, files=files)
+
+
+def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
+    """Find and follow everybody, and save it to `folder`; no mattes."""
+    started = time.monotonic()
+    if folder.exists() and not job.overwrite:
+        raise ConfigError(f"{folder} is already there; type --overwrite to replace it, or another --out.")
+    device = choose_device(job.device)
+    with _open(job, device) as shot:
+        yield from (Warned(message=w) for w in shot_warnings(shot))
+        yield from ready_tracks(shot, job, folder, device=device)
+        files = {"tracks": str(folder)}
+        yield JobDone(frames=len(shot.frames), written=0, seconds=time.monotonic() - started, files=files)
+
+
+def run_preview(job: MatteJob) -> Generator[Event]:
+    """Make the preview and the contact sheet of finished layers."""
+    started = time.monotonic()
+    with _open(job, "cpu") as shot:
+        pattern = pattern_of(job, shot)
+        yield from preview_shot(shot, pattern)
+        files = {"preview": str(pattern.preview), "contact sheet": str(pattern.contact_sheet)}
+        yield JobDone(frames=len(shot.frames), written=0, seconds=time.monotonic() - started, files=files)

@@ -1,0 +1,96 @@
+"""First pass: find and follow everybody over the whole shot, and save it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from vimatte.engine.clip_shot import ClipShot
+from vimatte.engine.errors import BackendError, MediaError
+from vimatte.engine.events import Event, PhaseStarted, Progress, TracksReady, Warned
+from vimatte.engine.job import MatteJob
+from vimatte.engine.pipeline.request import tracks_digest
+from vimatte.engine.registry import VIS
+from vimatte.engine.tracks import TrackSet
+from vimatte.engine.vis.backend import KeyMasks, VisBackend
+from vimatte.engine.vis.mask_files import load_masks
+
+__all__ = ["open_backend", "ready_tracks"]
+
+
+def open_backend(job: MatteJob) -> VisBackend:
+    """Open the people finder a job names. Raises BackendError when it cannot run."""
+    backend: VisBackend = VIS.load(job.vis_name)()
+    return backend
+
+
+def ready_tracks(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Generator[Event, None, TrackSet]:
+    """Return the tracks of a job: those it names, those saved by an earlier run of the same job, or new ones."""
+    if job.tracks is not None:
+        tracks = _named(TrackSet.load(job.tracks), job.names)
+        _check_fit(tracks, shot, job.tracks)
+        if job.tracks.resolve() != folder.resolve():
+            tracks.save(folder)
+    else:
+        tracks = yield from _tracked(shot, job, folder, device=device)
+    if not tracks.instances:
+        raise BackendError(
+            f"Nobody was found in {shot.info.path.name} on frames {shot.frames}, so there is nothing to matte; "
+            "give a mask of each person on one frame with --masks, or look more often with --detect-every 1."
+        )
+    yield TracksReady(path=str(folder), names=tracks.names)
+    return tracks
+
+
+def _tracked(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Generator[Event, None, TrackSet]:
+    backend = open_backend(job)
+    keys: KeyMasks | None = None
+    if job.masks is not None:
+        loaded = load_masks(job.masks, info=shot.info, frames=shot.frames)
+        keys = loaded.keys
+        for warning in loaded.warnings:
+            yield Warned(message=warning)
+    request = tracks_digest(shot, job, backend, keys)
+    if job.resume and folder.is_dir():
+        saved = TrackSet.load(folder)
+        if saved.source.get("request") == request:
+            return _named(saved, job.names)
+    last = ""
+    run = backend.track(shot, keys=keys, options=job.vis_options(device))
+    while True:
+        try:
+            event = next(run)
+        except StopIteration as end:
+            tracks: TrackSet = end.value
+            break
+        if isinstance(event, Progress) and event.phase != last:
+            last = event.phase
+            yield PhaseStarted(phase=event.phase, total=event.total)
+        yield event
+    tracks = replace(tracks, source={**tracks.source, "request": request})
+    tracks.save(folder)
+    if job.names:
+        tracks = _named(tracks, job.names)
+        tracks.save(folder)
+    return tracks
+
+
+def _named(tracks: TrackSet, names: Mapping[str, str]) -> TrackSet:
+    todo = {old: new for old, new in names.items() if new not in tracks.names}
+    return tracks.rename(todo) if todo else tracks
+
+
+def _check_fit(tracks: TrackSet, shot: ClipShot, folder: Path) -> None:
+    info = shot.info
+    if (tracks.width, tracks.height) != (info.width, info.height):
+        raise MediaError(
+            f"The tracks {folder} are {tracks.width}x{tracks.height}, {info.path.name} is {info.width}x{info.height}; "
+            "track this shot anew with: vimatte track"
+        )
+    lacking = sorted(set(shot.frames) - set(tracks.frames))
+    if lacking:
+        raise MediaError(
+            f"The tracks {folder} hold frames {tracks.frames[0]}-{tracks.frames[-1]}, the job asks for frame "
+            f"{lacking[0]} too; narrow it with --frames or track this shot anew with: vimatte track"
+        )

@@ -1,0 +1,48 @@
+"""Each fault: one sentence, the documented exit code, no traceback, nothing half-written with a final name."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _load(name: str):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+faults = _load("faults")
+runner = _load("cli_runner")
+
+
+@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda f: f.name)
+def test_fault_is_one_sentence(fault, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path / "weights"))
+    try:
+        arguments = fault.arguments(tmp_path)
+    except faults.CannotCause as why:
+        pytest.skip(str(why))
+    try:
+        run = runner.vim_batch(*arguments)
+        leftovers = [p for p in (tmp_path / "small").glob(".*")] if (tmp_path / "small").exists() else []
+    finally:
+        subprocess.run(["umount", str(tmp_path / "small")], capture_output=True, check=False)
+    assert run.code == fault.code, run.err
+    assert "Traceback" not in run.err
+    if fault.code:
+        errors = [line for line in run.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1
+        assert run.err.rstrip().endswith(errors[0]), "the error is the last thing said"
+        for word in fault.says:
+            assert word in errors[0]
+        assert "unforeseen" not in errors[0]
+    assert not leftovers
+    assert not list(tmp_path.rglob(".*.tmp*"))
