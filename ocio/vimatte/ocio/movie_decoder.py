@@ -1,0 +1,180 @@
+"""Random access to a movie's frames by rank: seeks to a keyframe, then decodes until the frame's own time comes out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+from av.video.frame import VideoFrame
+
+from vimatte.ocio.errors import MediaError
+from vimatte.ocio.packet_index import PacketIndex
+
+__all__ = ["MovieDecoder", "MovieSource", "UndecodableFrame"]
+
+_log = logging.getLogger(__name__)
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+class UndecodableFrame(Exception):  # noqa: N818 (a signal between decoder and clip, never shown)
+    """The decoder does not give a frame."""
+
+    def __init__(self, *, following: int, broken: bool) -> None:
+        super().__init__()
+        self.following = following
+        """Rank of the next frame that it does give."""
+        self.broken = broken
+        """True when it complained, so that frames built on this one are not to be trusted either."""
+
+
+class MovieSource:
+    """An opened file: its first video stream and the decoder for it."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        try:
+            self.container: Any = av.open(str(path))
+        except (ValueError, OSError) as error:
+            raise MediaError(
+                f"'{path}' cannot be opened as a movie ({said(error)}); if it was cut short while being written "
+                "or copied, do that again."
+            ) from error
+        try:
+            if not self.container.streams.video:
+                raise MediaError(f"'{path}' holds no pictures.")
+            self.stream: Any = self.container.streams.video[0]
+            self.decoder: Any = self.stream.codec_context
+            if self.decoder is None or not self.decoder.is_decoder:
+                raise MediaError(f"'{path}' uses a codec that cannot be decoded here.")
+            named = {key.lower(): value for key, value in self.stream.metadata.items()}
+            with_alpha = _ALPHA_DECODERS.get(self.decoder.name)
+            if with_alpha and named.get("alpha_mode") == "1":
+                # FFmpeg's own VP8 and VP9 decoders leave out the alpha that Matroska keeps beside each packet.
+                self.decoder = av.CodecContext.create(with_alpha, "r")
+            self.decoder.thread_type = "AUTO"
+            self.decoder.thread_count = max(1, threads)
+        except MediaError:
+            self.container.close()
+            raise
+
+    def seek(self, time: int) -> None:
+        """Go to the keyframe at or before a time in stream ticks."""
+        self.container.seek(time, stream=self.stream, backward=True, any_frame=False)
+        self.decoder.flush_buffers()
+
+    def packets(self) -> Iterator[Any]:
+        """Every packet from here on; a damaged end ends it."""
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size:
+                    yield packet
+        except av.FFmpegError as error:
+            _log.debug("reading packets stopped: %s", error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.container.close()
+
+
+class MovieDecoder:
+    """Decodes frames by rank, going on from where it is when no keyframe lies nearer. One caller at a time."""
+
+    def __init__(self, path: Path, index: PacketIndex, *, threads: int) -> None:
+        self._path = path
+        self._index = index
+        self._threads = threads
+        self._source = MovieSource(path, threads=threads)
+        self._output: Iterator[tuple[int, VideoFrame]] | None = None
+        self._last = -1
+        self._held: tuple[int, VideoFrame] | None = None
+        self._broken = False
+        self._intra = len(index.keys) == len(index.times)
+
+    def frame(self, rank: int) -> VideoFrame:
+        """Decode the frame of this rank. Raises UndecodableFrame."""
+        if self._held is not None and self._held[0] == rank:
+            return self._held[1]
+        if self._output is None or rank <= self._last or self._is_behind_key(rank):
+            self._output = self._outputs(self._packets_for(rank))
+            self._last, self._held, self._broken = -1, None, False
+        for found, frame in self._output:
+            self._last = found
+            if frame.key_frame:
+                self._broken = False
+            if found < rank:
+                continue
+            self._held = (found, frame)
+            if found > rank or (self._broken and not self._intra):
+                raise UndecodableFrame(following=max(found, rank + 1), broken=self._broken)
+            return frame
+        self._output = self._held = None
+        raise UndecodableFrame(following=len(self._index.times), broken=True)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._output = self._held = None
+        self._source.close()
+
+    def _is_behind_key(self, rank: int) -> bool:
+        key = self._index.key_before(rank)
+        return key is not None and self._last >= 0 and self._index.keys[key] > self._index.times[self._last]
+
+    def _packets_for(self, rank: int) -> Iterator[Any]:
+        """Packets from the keyframe that a frame needs."""
+        key = self._index.key_before(rank)
+        if key is None:
+            self._reopen()
+            return self._source.packets()
+        time, seek = self._index.keys[key], self._index.key_seeks[key]
+        for attempt in range(2):
+            try:
+                if attempt == 0:
+                    self._source.seek(seek)
+                else:
+                    self._reopen()
+            except av.FFmpegError:
+                continue
+            packets = self._source.packets()
+            for packet in packets:
+                if packet.is_keyframe and packet.pts == time:
+                    return chain([packet], packets)
+                if attempt == 0 and packet.dts is not None and packet.dts > seek:
+                    break  # the container's own index led past the keyframe: read from the start instead
+        return iter(())
+
+    def _reopen(self) -> None:
+        self._source.close()
+        self._source = MovieSource(self._path, threads=self._threads)
+
+    def _outputs(self, packets: Iterator[Any]) -> Iterator[tuple[int, VideoFrame]]:
+        """Decoded frames with their ranks, in the order shown; errors are noted and passed over."""
+        decoder = self._source.decoder
+        count = 0
+        for packet in chain(packets, [None]):
+            try:
+                frames = decoder.decode(packet)
+            except (av.FFmpegError, EOFError) as error:
+                if packet is not None:
+                    _log.debug("a packet of %s does not decode: %s", self._path, error)
+                    self._broken = True
+                continue
+            for frame in frames:
+                if self._index.counted:
+                    rank: int | None = count if count < len(self._index.times) else None
+                    count += 1
+                else:
+                    rank = None if frame.pts is None else self._index.rank(frame.pts)
+                if frame.is_corrupt:
+                    self._broken = True
+                elif rank is not None:
+                    yield rank, frame
+
+
+def said(error: BaseException) -> str:
+    """What FFmpeg says of an error, without its number and path."""
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).strip().rstrip(".") or type(error).__name__
