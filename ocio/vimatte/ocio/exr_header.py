@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -39,6 +40,7 @@ _STRUCTURAL_PREFIXES = (
     "tiff:",
     "png:",
 )
+_FOREIGN = re.compile(r"^(dpx|cineon):")
 _LONGEST_NAME, _INT32 = 255, 2**31
 _TUPLES = {2: "float2", 3: "vector", 16: "matrix"}
 
@@ -128,6 +130,7 @@ def carried_over(metadata: Mapping[str, object]) -> dict[str, str | int | float 
 
     Kept: text, 32-bit integers, floats and tuples of floats. Dropped: attributes that describe the source's structure
     (windows, compression, tiles, Cryptomatte manifests…), those this program states itself, and every other type.
+    `dpx:` and `cineon:` names are kept as `dpx/` and `cineon/`.
     """
     kept: dict[str, str | int | float | tuple[float, ...]] = {}
     seen: set[str] = set()
@@ -139,7 +142,8 @@ def carried_over(metadata: Mapping[str, object]) -> dict[str, str | int | float 
         if lower.startswith(_STRUCTURAL_PREFIXES) or len(name.encode()) > _LONGEST_NAME:
             continue
         seen.add(lower)
-        kept[name] = plain
+        # OpenImageIO leaves out of an EXR what is prefixed with another format's name: 'dpx:' becomes 'dpx/'.
+        kept[_FOREIGN.sub(r"\1/", name)] = plain
     return kept
 
 

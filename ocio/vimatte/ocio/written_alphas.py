@@ -24,8 +24,8 @@ def written_alphas(alphas: Floats, *, depth: Depth = "half") -> Floats:
 
     NaN counts as 0; values are clipped to [0, 1] and snapped within 1/1024 to 0 and 1. Where one person is alone, the
     value is rounded to the file's precision. Where several overlap, a sum above 1 is divided out and all are rounded to
-    multiples of 2^-11 (half) or 2^-24 (float): such numbers and their sums are exact in that precision; what rounding
-    brought above 1 is taken from the largest.
+    multiples of 2^-11 (half) or 2^-24 (float): such numbers and their sums are exact in that precision. The largest
+    makes up for what rounding did to the sum, so three thirds are 1.
     """
     out = np.nan_to_num(alphas, copy=True, nan=0.0, posinf=1.0, neginf=0.0)
     np.clip(out, 0.0, 1.0, out=out)
@@ -38,14 +38,13 @@ def written_alphas(alphas: Floats, *, depth: Depth = "half") -> Floats:
 
 
 def _exact_sums(alphas: Floats, steps: int) -> Floats:
-    """Round (n, k) to multiples of 1/steps whose sums over n are at most 1."""
+    """Round (n, k) to multiples of 1/steps; their sums are the rounded sums, at most 1."""
     wide = alphas.astype(np.float64)
     wide *= steps / np.maximum(wide.sum(axis=0), 1.0)
     rounded = np.rint(wide)
-    largest = rounded.argmax(axis=0)
-    excess = np.maximum(rounded.sum(axis=0) - steps, 0.0)
-    columns = np.arange(rounded.shape[1])
-    enough = rounded[largest, columns] >= excess
-    rounded[largest, columns] -= np.where(enough, excess, 0.0)
+    largest, columns = rounded.argmax(axis=0), np.arange(rounded.shape[1])
+    missing = np.minimum(np.rint(wide.sum(axis=0)), steps) - rounded.sum(axis=0)
+    enough = rounded[largest, columns] >= -missing
+    rounded[largest, columns] += np.where(enough, missing, 0.0)
     rounded = np.where(enough, rounded, np.floor(wide))
     return (rounded / steps).astype(np.float32)
