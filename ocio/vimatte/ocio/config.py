@@ -16,9 +16,12 @@ import PyOpenColorIO as OCIO  # noqa: N814 - what everybody calls it
 from vimatte.ocio.errors import ColourError
 from vimatte.ocio.known_spaces import KNOWN_SPACES, KnownSpace, known_space
 
-__all__ = ["BUILTIN_CONFIGS", "ConfigChoice", "load_config", "processor_between"]
+__all__ = ["BUILTIN_CONFIGS", "OCIO_ERRORS", "ConfigChoice", "load_config", "processor_between"]
 
 _LOG = logging.getLogger(__name__)
+
+OCIO_ERRORS: Final = (OCIO.Exception, OCIO.ExceptionMissingFile)
+"""Both, since in Python a missing file is not a kind of the other."""
 
 BUILTIN_CONFIGS: Final = (
     "ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5",
@@ -109,7 +112,7 @@ class ConfigChoice:
             return target is not None
         try:
             cpu = self.config.getProcessor(name, target.getName()).getDefaultCPUProcessor()
-        except OCIO.Exception:
+        except OCIO_ERRORS:
             return False
         base = np.array([0.11, 0.18, 0.37])
         once = np.array(cpu.applyRGB(list(base)))
@@ -153,7 +156,7 @@ def load_config(ocio: str | None = None) -> ConfigChoice:
     for address in BUILTIN_CONFIGS:
         try:
             config = OCIO.Config.CreateFromFile(address)
-        except OCIO.Exception as error:
+        except OCIO_ERRORS as error:
             _LOG.debug("OCIO %s cannot load %s: %s", OCIO.__version__, address, error)
             continue
         origin = f"Neither --ocio nor $OCIO is given, so OCIO's built-in {address.removeprefix('ocio://')} is used."
@@ -172,7 +175,7 @@ def _load(name: str, *, asked_by: str) -> Any:
         )
     try:
         config = OCIO.Config.CreateFromFile(name)
-    except OCIO.Exception as error:
+    except OCIO_ERRORS as error:
         reason = " ".join(str(error).split()).rstrip(".")
         builtin = ", ".join(f"ocio://{entry}" for entry in OCIO.BuiltinConfigRegistry() if "studio" in entry)
         advice = (
@@ -194,7 +197,7 @@ def processor_between(choice: ConfigChoice, source: str, target: str) -> Any:
     """Return the OCIO processor from one colour space to another. Raises ColourError, also for a missing LUT."""
     try:
         return choice.config.getProcessor(source, target)
-    except OCIO.Exception as error:
+    except OCIO_ERRORS as error:
         raise _broken(choice, source, target, error) from error
 
 

@@ -13,7 +13,7 @@ import PyOpenColorIO as OCIO  # noqa: N814 - what everybody calls it
 from numpy.typing import NDArray
 
 from vimatte.ocio.colour_decision import SpaceDecision
-from vimatte.ocio.config import BUILTIN_CONFIGS, ConfigChoice, processor_between
+from vimatte.ocio.config import BUILTIN_CONFIGS, OCIO_ERRORS, ConfigChoice, processor_between
 from vimatte.ocio.errors import ColourError
 from vimatte.ocio.transform_ops import ColourOp, LatticeOp, ops_of
 
@@ -188,7 +188,7 @@ def _through_builtin(choice: ConfigChoice, space: str) -> Any:
         try:
             builtin = OCIO.Config.CreateFromFile(address)
             return OCIO.Config.GetProcessorFromConfigs(choice.config, space, builtin, _SRGB)
-        except OCIO.Exception:
+        except OCIO_ERRORS:
             continue
     raise ColourError(
         f"The OCIO config {choice.name} has no sRGB and no Linear Rec.709 space, and no aces_interchange role to reach "
