@@ -287,7 +287,7 @@ def test_the_source_s_values_are_carried_over_but_never_win(tmp_path: Path) -> N
     [
         ("exr_cryptomatte/debug_images/multichannel.exr", 60),
         ("exr_dpx_oiio_images/dpx/dpx_nuke_10bits_rgb.dpx", 20),
-        ("exr_dpx_oiio_images/tahoe-gps.jpg", 30),
+        ("exr_dpx_oiio_images/tahoe-gps.jpg", 15),
         ("exr_dpx_oiio_images/grid-overscan.exr", 4),
         ("exr_dpx_oiio_images/grid.tif", 2),
     ],
