@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-
-def _load(name: str):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-faults = _load("faults")
-runner = _load("cli_runner")
+from support import cli_runner as runner
+from support import faults
 
 
 @pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda f: f.name)

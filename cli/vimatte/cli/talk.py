@@ -70,7 +70,8 @@ def _report_to_people(stream: Iterator[events.Event], *, quiet: bool) -> None:
                         tasks[phase] = bar.add_task(_PHASES[phase], total=total, detail="")
                     bar.update(tasks[phase], completed=done, total=total, detail=detail)
                 case events.TracksReady(path=path, names=names) if not quiet:
-                    bar.console.print(f"[bold]{len(names)} people[/bold]  {_plain(', '.join(names))}  ({_plain(path)})")
+                    count = "1 person" if len(names) == 1 else f"{len(names)} people"
+                    bar.console.print(f"[bold]{count}[/bold]  {_plain(', '.join(names))}  ({_plain(path)})")
                 case events.Warned(message=message):
                     bar.console.print(f"[yellow]warning[/yellow]  {_plain(message)}")
                 case events.JobDone() if not quiet:

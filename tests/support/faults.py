@@ -1,6 +1,6 @@
 """Every fault the product promises to survive: how to cause it, and what it must say.
 
-`python tests/integration/faults.py` causes them all and rewrites the table in docs/faults.md.
+`python tests/support/faults.py` causes them all and rewrites the table in docs/faults.md.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ if __name__ == "__main__":
     page = ROOT / "docs" / "faults.md"
     head = (
         "# When things go wrong\n\nEvery fault below was caused and the message copied by "
-        "`python tests/integration/faults.py`; the tests cause them again.\n"
+        "`python tests/support/faults.py`; the tests cause them again.\n"
         "Nothing that was already written is lost, and nothing half-written has a final name.\n\n"
     )
     page.write_text(head + _table(), encoding="utf-8")
