@@ -19,7 +19,7 @@ def test_fault_is_one_sentence(fault, tmp_path, monkeypatch):
         pytest.skip(str(why))
     try:
         run = runner.vim_batch(*arguments)
-        leftovers = [p for p in (tmp_path / "small").glob(".*")] if (tmp_path / "small").exists() else []
+        leftovers = list((tmp_path / "small").glob(".*")) if (tmp_path / "small").exists() else []
     finally:
         subprocess.run(["umount", str(tmp_path / "small")], capture_output=True, check=False)
     assert run.code == fault.code, run.err

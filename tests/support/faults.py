@@ -208,7 +208,7 @@ FAULTS = (
     Fault("disk full", _disk_full, 3, ("space", "layers")),
     Fault("output folder that cannot be written", _read_only, 3, ("/proc",)),
     Fault("masks of the wrong size", _masks_of_wrong_size, 2, ("30x20", "64x48")),
-    Fault("empty mask", _empty_mask, 2, ("anna",)),
+    Fault("empty mask", _empty_mask, 2, ("empty", "1001")),
     Fault("unknown colour space", _unknown_space, 3, ("ACESgc", "ACEScg")),
     Fault("broken OCIO config", _broken_config, 3, ("config.ocio",)),
     Fault("zero-length clip", _zero_length, 3, ("empty.mov",)),

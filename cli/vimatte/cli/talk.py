@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -30,11 +31,13 @@ _PHASES = {
 
 
 def report(stream: Iterator[events.Event], *, quiet: bool, as_json: bool) -> None:
-    """Run a job's events to the end, and say them."""
+    """Run a job's events to the end, and say them; JSON lines carry `at`, the seconds since the start."""
     with _closing(stream):
         if as_json:
+            started = time.monotonic()
             for event in stream:
-                sys.stdout.write(event.to_json() + "\n")
+                line = {**json.loads(event.to_json()), "at": round(time.monotonic() - started, 3)}
+                sys.stdout.write(json.dumps(line) + "\n")
                 sys.stdout.flush()
         else:
             _report_to_people(stream, quiet=quiet)
