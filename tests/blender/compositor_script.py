@@ -37,6 +37,8 @@ def prepare(scene: Any, job: dict[str, Any]) -> None:
     render.compositor_precision = "FULL"
     render.filepath = str(Path(job["out"]) / "render_")
     scene.frame_start, scene.frame_end = job["start"], job["start"] + job["count"] - 1
+    # Version 4.2 looks for a Cryptomatte's layers in the file of the current frame when the node gets its image.
+    scene.frame_set(job["start"])
 
 
 def sequence(owner: Any, path: str, job: dict[str, Any]) -> Any:

@@ -81,7 +81,7 @@ def test_the_compositor_shows_every_layer_exactly(bpy_python: str, tmp_path: Pat
     pattern = OutputPattern.parse(tmp_path / "shot Zoë" / "layers.exr")
     header = HeaderValues(
         fps=Fraction(24),
-        interop_id="lin_ap1_scene",
+        interop_id="lin_rec709_scene",
         settings_digest="d",
         instances=tuple(InstanceRow(id=i, name=n) for i, n in enumerate(NAMES, 1)),
     )
