@@ -134,14 +134,12 @@ class ClipShot:
                 yield named
 
     def _pictures_ahead(self, numbers: tuple[int, ...]) -> Generator[tuple[int, Picture], None, None]:
+        def seen(frame: Frame) -> tuple[int, Picture]:
+            return frame.number, self._seen(frame)
+
         with (
             closing(self._read_ahead(numbers)) as plates,
-            closing(
-                cast(
-                    "Generator[tuple[int, Picture], None, None]",
-                    prefetched(plates, lambda frame: (frame.number, self._seen(frame)), threads=1, ahead=_AHEAD),
-                )
-            ) as ready,
+            closing(prefetched(plates, seen, threads=1, ahead=_AHEAD)) as ready,
         ):
             for number, picture in ready:
                 with self._lock:
