@@ -37,7 +37,7 @@ def prepare(scene: Any, job: dict[str, Any]) -> None:
     render.compositor_precision = "FULL"
     render.filepath = str(Path(job["out"]) / "render_")
     scene.frame_start, scene.frame_end = job["start"], job["start"] + job["count"] - 1
-    # Version 4.2 looks for a Cryptomatte's layers in the file of the current frame when the node gets its image.
+    # Version 4.2 looks for a Cryptomatte's layers in the file of the current frame.
     scene.frame_set(job["start"])
 
 
@@ -84,6 +84,7 @@ def main() -> None:
         crypto = tree.nodes.new("CompositorNodeCryptomatteV2")
         crypto.source = "IMAGE"
         sequence(crypto, job["crypto"], job)
+        assert crypto.layer_name  # version 4.2 looks for layers only when the drop-down is drawn or, here, read
         crypto.matte_id = name
         outputs.append((f"c{i:02d}", "VALUE", crypto.outputs["Matte"]))
         items[f"c{i:02d}"] = f"crypto {name}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813
+import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from vimatte.ocio.errors import ConfigError, MediaError

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813
+import OpenImageIO as oiio
 import pytest
 
 from vimatte.ocio.cryptomatte import cryptomatte_hash, cryptomatte_layers, read_cryptomatte, write_cryptomatte
