@@ -33,7 +33,7 @@ def safe_name(text: str) -> str:
     54 leaves room for '.A' within Blender's 63 bytes, and Nuke strips leading digits.
     """
     kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in text).strip("_") or "person"
-    return (kept if kept[0].isalpha() else f"p_{kept}")[:54]
+    return (kept if kept[0].isalpha() else f"p_{kept}")[:54].rstrip("_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,10 @@ class TrackSet:
     instances: tuple[Instance, ...]
     """In order of id."""
     masks: Mapping[int, Mapping[int, Rle]]
-    """Instance id -> frame number -> mask; a frame without an entry means absent. Empty masks are not stored."""
+    """Instance id -> frame number -> mask; a frame without an entry means absent, and empty masks are left out.
+
+    Every instance has an entry, whatever was given; so has `keys`.
+    """
     keys: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """Instance id -> frames whose mask was given or found rather than propagated."""
     next_id: int = 1
@@ -85,8 +88,9 @@ class TrackSet:
             raise ConfigError(f"Instance ids must ascend without repeats, found {ids}.")
         if len(set(names)) != len(names):
             raise ConfigError(f"Two people have the same name among {', '.join(names)}; rename one of them.")
-        if set(self.masks) - set(ids):
-            raise ConfigError(f"Masks of unknown instances {sorted(set(self.masks) - set(ids))}.")
+        for what, given in (("Masks", self.masks), ("Keyframes", self.keys)):
+            if set(given) - set(ids):
+                raise ConfigError(f"{what} of unknown instances {sorted(set(given) - set(ids))}.")
         if ids and self.next_id <= ids[-1]:
             object.__setattr__(self, "next_id", ids[-1] + 1)
         for by_frame in self.masks.values():
@@ -96,6 +100,14 @@ class TrackSet:
                         f"The mask on frame {number} is {rle.width}x{rle.height}, "
                         f"the shot is {self.width}x{self.height}."
                     )
+        tracked = set(self.frames)
+        for by_frame in self.masks.values():
+            for number in by_frame:
+                if number not in tracked:
+                    raise ConfigError(f"There is a mask on frame {number}, which was not tracked.")
+        masks = {i: {f: r for f, r in sorted(self.masks.get(i, {}).items()) if r.area} for i in ids}
+        object.__setattr__(self, "masks", masks)
+        object.__setattr__(self, "keys", {i: tuple(sorted(set(self.keys.get(i, ())))) for i in ids})
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -232,12 +244,14 @@ class TrackSet:
                 }
                 for i in self.instances
             ],
-            "source": dict(self.source),
+            "source": json.loads(json.dumps(dict(self.source), sort_keys=True)),
         }
 
     def save(self, folder: Path) -> None:
-        """Write the folder, whole or not at all; an older one of that name is replaced. Raises MediaError."""
+        """Write the folder whole or not at all; older tracks there are replaced, nothing else is. Raises MediaError."""
         folder = Path(folder)
+        if folder.exists() and not (folder.is_dir() and ((folder / _JSON).is_file() or not any(folder.iterdir()))):
+            raise MediaError(f"The tracks cannot be saved to {folder}: it is not a tracks folder; choose another name.")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             temp = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -283,7 +297,7 @@ class TrackSet:
                 )
             width, height = head["width"], head["height"]
             masks: dict[int, dict[int, Rle]] = {}
-            with np.load(folder / _MASKS, allow_pickle=False) as arrays:
+            with (folder / _MASKS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 for one in head["instances"]:
                     sizes, counts = arrays[f"{one['id']}.sizes"], arrays[f"{one['id']}.counts"]
                     parts = np.split(counts, np.cumsum(sizes)[:-1]) if sizes.size else []

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 - everybody calls it so
+import OpenImageIO as oiio
 import pytest
 from PIL import Image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 - everybody calls it so
+import OpenImageIO as oiio
 
 from vimatte.engine.errors import MediaError
 from vimatte.engine.metrics.matte_errors import Alpha

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 - everybody calls it so
+import OpenImageIO as oiio
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
