@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 (the name everybody knows it by)
+import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from vimatte.ocio.clip import ColourTags
@@ -25,8 +25,8 @@ Pixels = NDArray[np.float32]
 
 IMAGE_SUFFIXES = frozenset(
     {
-        ".exr", ".sxr", ".mxr", ".dpx", ".cin", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".j2k", ".bmp",
-        ".tga", ".hdr", ".psd", ".webp", ".pfm", ".ppm", ".pgm", ".pnm", ".sgi", ".rgb", ".jxl", ".heic",
+        ".exr", ".sxr", ".mxr", ".dpx", ".cin", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jpe", ".jp2", ".j2k",
+        ".bmp", ".tga", ".hdr", ".psd", ".webp", ".pfm", ".ppm", ".pgm", ".pnm", ".sgi", ".rgb", ".jxl", ".heic",
     }
 )  # fmt: skip
 """File name extensions, lower case, that a folder is searched for."""
@@ -36,8 +36,8 @@ _LARGEST = 1 << 29
 _SUBSAMPLED = "Subsampled channels are not supported"
 _STRUCTURAL = (
     "oiio:", "openexr:", "tiff:", "png:", "jpeg:", "thumbnail_", "ICCProfile", "Exif:Pixel", "rdf:",
-    "dpx:ImageDescriptor", "dpx:EndOf", "dpx:Packing", "dpx:DittoKey", "cineon:BitDepth", "cineon:PixelsPerLine", "cineon:LinesPerElement",
-    "cineon:Packing", "cineon:UserData", "dpx:UserData",
+    "dpx:ImageDescriptor", "dpx:EndOf", "dpx:Packing", "dpx:DittoKey", "cineon:BitDepth",
+    "cineon:PixelsPerLine", "cineon:LinesPerElement", "cineon:Packing", "cineon:UserData", "dpx:UserData",
 )  # fmt: skip
 _STRUCTURAL_NAMES = frozenset(
     {
@@ -143,7 +143,11 @@ def _open_luminance_chroma(path: Path, wishes: Any) -> tuple[Any, str]:
 
 def _reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else "OpenImageIO gives no reason"
+    if not lines:
+        return "OpenImageIO gives no reason"
+    if "could not find a format reader" in lines[0]:
+        return "its header is damaged, or of no format known here"
+    return lines[0].rstrip(".")
 
 
 def _header(path: Path, source: Any) -> ImageHeader:
@@ -162,7 +166,7 @@ def _header(path: Path, source: Any) -> ImageHeader:
     if window != display:
         notes.append(
             f"The data window of '{path.name}' ({spec.width}x{spec.height} at {spec.x},{spec.y}) is not its display "
-            f"window ({width}x{height} at {spec.full_x},{spec.full_y}); it is cropped and filled with black to the latter."
+            f"window ({width}x{height} at {spec.full_x},{spec.full_y}); it is cropped, or filled with black, to that."
         )
     if spec.get_int_attribute("Orientation", 1) in (5, 6, 7, 8):
         width, height = height, width
@@ -226,7 +230,7 @@ def _choose_part(path: Path, source: Any) -> tuple[int, tuple[int, ...], list[st
             return part, found, notes
     if deep:
         raise MediaError(f"'{path}' holds deep pixels, which cannot be matted; flatten it to an ordinary EXR first.")
-    listed = ", ".join(name for _, channels in names for name in channels) or "none"
+    listed = ", ".join(name for _, channels in names for name in channels if name) or "none"
     raise MediaError(f"'{path}' has no colour channels (R, G, B or Y); it has {listed[:300]}.")
 
 

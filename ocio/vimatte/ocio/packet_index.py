@@ -85,13 +85,14 @@ def index_packets(container: Any, stream: Any) -> PacketIndex:
 
 
 def measure_rate(index: PacketIndex, base: Fraction, *, hints: Sequence[Fraction | None]) -> Fraction:
-    """Frames a second: the first of `hints` and the usual rates that lands on every time, else the mean."""
+    """Frames a second: a usual rate, else one of `hints`, that lands on every time; else the mean."""
     known = [hint for hint in hints if hint]
     if index.counted or len(index.times) < 2:
         return known[0] if known else Fraction(24)
     times = np.asarray(index.times, np.float64) - index.times[0]
     ranks = np.arange(len(times))
-    for rate in (*known, *_RATES):
+    usual = sorted(_RATES, key=lambda rate: abs(rate - known[0])) if known else _RATES
+    for rate in (*(hint for hint in known if hint in _RATES), *usual, *known):
         if np.abs(times - ranks * float(1 / rate / base)).max() <= 1.0:
             return rate
     span = (index.times[-1] - index.times[0]) * base

@@ -31,6 +31,8 @@ _STRUCTURAL = frozenset(
     }
 )  # fmt: skip
 _CENTRED = frozenset({"mjpeg", "mpeg1video"})
+_STUDIO_GREY = frozenset({"h264", "hevc", "libdav1d", "av1", "vp9", "mpeg2video"})
+"""Codecs whose grey pictures have studio range unless they say otherwise."""
 _INTERLACED = ("TT", "BB", "TB", "BT")
 _AHEAD = 2
 
@@ -39,8 +41,8 @@ class MovieClip:
     """A movie whose frames are numbered from `start_frame` in the order they are shown.
 
     Known limits: chroma siting other than the MPEG-2 one (left; centred for Motion JPEG and MPEG-1) is not read from
-    the stream; edit lists are followed only as far as FFmpeg marks packets to be dropped; H.264 with rolling intra refresh
-    instead of keyframes may differ after a jump.
+    the stream; edit lists are followed only as far as FFmpeg marks packets to be dropped; H.264 with rolling intra
+    refresh instead of keyframes may differ after a jump.
     """
 
     def __init__(self, path: Path, *, start_frame: int, space: str, threads: int) -> None:
@@ -186,7 +188,7 @@ class MovieClip:
 
     def _describe(self, source: MovieSource, first: VideoFrame, count: int, notes: list[str]) -> ClipInfo:
         stream, name = source.stream, first.format.name
-        tags = _colour_tags(first, notes)
+        tags = _colour_tags(first, stream.codec_context.name, notes)
         yuv = is_yuv(name)
         self._coding = YuvCoding(
             matrix=tags.matrix if tags.matrix is not None else 1,
@@ -245,13 +247,10 @@ class MovieClip:
     def _alpha_of(self, first: VideoFrame) -> AlphaState:
         if not has_alpha(first.format.name):
             return "none"
-        if self._info_codec_is_gif(first):
+        if self._path.suffix.lower() == ".gif":  # decoded with alpha always, which nearly never means anything
             _, alpha = frame_to_rgb(first, coding=self._coding)
             return "none" if alpha is None or bool((alpha == 1).all()) else "straight"
         return "straight"
-
-    def _info_codec_is_gif(self, first: VideoFrame) -> bool:
-        return self._path.suffix.lower() == ".gif"
 
     def _finish(self, number: int, picture: VideoFrame) -> Frame:
         """Turn a decoded frame into pixels, upright."""
@@ -279,13 +278,15 @@ class MovieClip:
         )
 
 
-def _colour_tags(first: VideoFrame, notes: list[str]) -> ColourTags:
+def _colour_tags(first: VideoFrame, codec: str, notes: list[str]) -> ColourTags:
     """What the stream says of its colours; what it leaves out is guessed and said."""
     primaries = int(first.color_primaries)
     transfer = int(first.color_trc)
     matrix, spread = int(first.colorspace), int(first.color_range)
     name = first.format.name
     guessed: list[str] = []
+    if codec in ("vp8", "libvpx"):
+        matrix, spread = 6, max(spread, 1)  # VP8 knows no other (RFC 6386, 9.2)
     if is_yuv(name):
         if not is_decodable_matrix(matrix):
             said = "does not say" if matrix in (0, 2, 3) else f"says {matrix}, which is not supported,"
@@ -300,14 +301,13 @@ def _colour_tags(first: VideoFrame, notes: list[str]) -> ColourTags:
             if spread == 1:
                 guessed.append("range")
                 notes.append("The stream does not say whether it has studio or full range; studio range is assumed.")
-    full = spread == 2
-    if not is_yuv(name) and name.startswith("gray") and spread not in (1, 2):
-        full = True
+    elif spread not in (1, 2):
+        spread = 1 if name.startswith("gray") and codec in _STUDIO_GREY else 2
     return ColourTags(
         primaries=primaries if primaries not in (0, 2) else None,
         transfer=transfer if transfer not in (0, 2) else None,
         matrix=matrix,
-        full_range=full,
+        full_range=spread == 2,
         guessed=tuple(guessed),
     )
 

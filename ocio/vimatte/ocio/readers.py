@@ -17,12 +17,16 @@ __all__ = ["MOVIE_SUFFIXES", "open_clip"]
 
 MOVIE_SUFFIXES = frozenset(
     {
-        ".mov", ".mp4", ".m4v", ".mxf", ".mkv", ".avi", ".webm", ".gif", ".mpg", ".mpeg", ".m2v", ".ts", ".m2ts", ".mts",
-        ".ogv", ".y4m", ".nut", ".wmv", ".flv", ".3gp", ".h264", ".hevc",
+        ".mov", ".mp4", ".m4v", ".mxf", ".mkv", ".avi", ".webm", ".gif", ".mpg", ".mpeg", ".m2v", ".ts", ".m2ts",
+        ".mts", ".ogv", ".y4m", ".nut", ".wmv", ".flv", ".3gp", ".h264", ".hevc",
     }
 )  # fmt: skip
 """File name extensions, lower case, that are opened as movies."""
 
+_IMAGE_MAGIC = frozenset(
+    {b"\x76\x2f\x31\x01", b"SDPX", b"XPDS", b"\x89PNG", b"II*\x00", b"MM\x00*", b"\x80\x2a\x5f\xd7"}
+)
+"""First four bytes of EXR, DPX, PNG, TIFF and Cineon files."""
 _WILD = ("#", "@", "%", "$F")
 
 
@@ -61,7 +65,9 @@ def _open_picture(path: Path, *, start_frame: int, space: str, threads: int) -> 
         return ImageClip({start_frame: path}, path=path, kind="still", space=space, threads=threads)
     found = find_sequence(path)
     if found is None or len(found.files) == 1:
-        return ImageClip({part.number: path}, path=path, kind="still", space=space, threads=threads)
+        named = part.digits >= 3 or part.head == "" or part.head.endswith(".")
+        number = part.number if named else start_frame
+        return ImageClip({number: path}, path=path, kind="still", space=space, threads=threads)
     return ImageClip(found.files, path=found.pattern, space=space, threads=threads)
 
 
@@ -85,13 +91,17 @@ def _open_folder(folder: Path, *, start_frame: int, space: str, threads: int) ->
 
 
 def _open_unknown(path: Path, *, start_frame: int, space: str, threads: int) -> Clip:
-    """Open a file whose extension says nothing: as a movie, else as a picture."""
-    try:
-        return MovieClip(path, start_frame=start_frame, space=space, threads=threads)
-    except MediaError:
-        pass
+    """Open a file whose extension says nothing: as a picture, else as a movie."""
+    picture: MediaError | None = None
     try:
         return _open_picture(path, start_frame=start_frame, space=space, threads=threads)
+    except MediaError as error:
+        picture = error
+    with path.open("rb") as file:
+        if file.read(4) in _IMAGE_MAGIC:
+            raise picture
+    try:
+        return MovieClip(path, start_frame=start_frame, space=space, threads=threads)
     except MediaError as error:
         raise MediaError(
             f"'{path}' is in no format that can be read; movies: mov, mp4, mxf, mkv, avi, webm; "

@@ -41,7 +41,7 @@ _WEIGHTS: dict[int, tuple[float, float]] = {
     9: (0.2627, 0.0593),
 }
 _YCGCO = 8
-_STRIP = 64
+_STRIP = 32
 """Luma rows converted at a time: a strip of a 4K frame and its three float planes stay in the processor's cache."""
 
 
@@ -101,16 +101,14 @@ def frame_to_rgb(frame: av.VideoFrame, *, coding: YuvCoding) -> tuple[Pixels, Pi
     planes = _planes(frame)
     if name.startswith("gbr"):
         green, blue, red = (_unit(plane, scale) for plane in planes[:3])
-        rgb: Pixels = cv2.merge([red, green, blue])
-        return rgb, _unit(planes[3], scale) if len(planes) > 3 else None
+        return _stacked(red, green, blue), _unit(planes[3], scale) if len(planes) > 3 else None
     if _grey(name):
         grey = _unit(planes[0], scale)
         alpha = _unit(planes[1], scale) if len(planes) > 1 else None
         if not coding.full_range and name.startswith("gray") and "f" not in name[4:]:
             bits = frame.format.components[0].bits
             grey = (planes[0].astype(np.float32) - np.float32(16 << (bits - 8))) / np.float32(219 << (bits - 8))
-        rgb = cv2.merge([grey, grey, grey])
-        return rgb, alpha
+        return _stacked(grey, grey, grey), alpha
     bits = frame.format.components[0].bits
     rgb = planes_to_rgb(planes[0], planes[1], planes[2], bits=bits, coding=coding)
     return rgb, _unit(planes[3], scale) if len(planes) > 3 else None
@@ -177,7 +175,7 @@ def _rows_at(part: Pixels, position: NDArray[np.float64]) -> Pixels:
     lower = np.floor(position).astype(np.intp)
     share = (position - lower).astype(np.float32)[:, None]
     upper = np.minimum(lower + 1, last)
-    c = part[upper]
+    c: Pixels = part[upper]
     below = part[lower]
     c -= below
     c *= share
@@ -275,6 +273,10 @@ def _planes(frame: av.VideoFrame) -> list[Plane]:
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: part.height]
         out.append(lines.view(dtype)[:, : part.width] if kind != "u1" else lines[:, : part.width])
     return out
+
+
+def _stacked(red: Pixels, green: Pixels, blue: Pixels) -> Pixels:
+    return np.asarray(cv2.merge([red, green, blue]), np.float32)
 
 
 def _unit(plane: Plane, peak: float) -> Pixels:
