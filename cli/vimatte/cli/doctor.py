@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from vimatte.cli import options
 from vimatte.cli.talk import guarded
@@ -43,7 +43,7 @@ def _machine() -> list[tuple[str, str]]:
 
     lines = [("python", platform.python_version()), ("packages", ", ".join(f"{p} {version(p)}" for p in _PACKAGES))]
     device = choose_device("auto")
-    lines.append(("device", f"{device}: {describe_device(device)}"))
+    lines.append(("device", describe_device(device)))
     try:
         choice = load_config(None)
         lines.append(("ocio config", f"{choice.name} ({choice.origin})"))
@@ -84,9 +84,7 @@ def _shot(
 
 
 def _print(console: Console, title: str, lines: list[tuple[str, str]]) -> None:
-    table = Table(box=None, show_header=False, title=title, title_justify="left", title_style="bold")
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column()
+    width = max(len(what) for what, _ in lines)
+    console.print(f"[bold]{title}[/bold]")
     for what, how in lines:
-        table.add_row(what, how.replace("[", r"\["))
-    console.print(table)
+        console.print(f"  [cyan]{what:<{width}}[/cyan]  {escape(how)}")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from vimatte.engine import events
@@ -63,7 +64,7 @@ def _report_to_people(stream: Iterator[events.Event], *, quiet: bool) -> None:
                 case events.Planned(lines=lines) if not quiet:
                     width = max(len(what) for what, _ in lines)
                     for what, how in lines:
-                        bar.console.print(f"[bold]{what:<{width}}[/bold]  {_plain(how)}")
+                        bar.console.print(f"[bold]{what:<{width}}[/bold]  {escape(how)}")
                 case events.PhaseStarted(phase=phase, total=total):
                     tasks[phase] = bar.add_task(_PHASES[phase], total=total, detail="")
                     if bar.disable and not quiet:
@@ -74,22 +75,18 @@ def _report_to_people(stream: Iterator[events.Event], *, quiet: bool) -> None:
                     bar.update(tasks[phase], completed=done, total=total, detail=detail)
                 case events.TracksReady(path=path, names=names) if not quiet:
                     count = "1 person" if len(names) == 1 else f"{len(names)} people"
-                    bar.console.print(f"[bold]{count}[/bold]  {_plain(', '.join(names))}  ({_plain(path)})")
+                    bar.console.print(f"[bold]{count}[/bold]  {escape(', '.join(names))}  ({escape(path)})")
                 case events.Warned(message=message):
-                    bar.console.print(f"[yellow]warning[/yellow]  {_plain(message)}")
+                    bar.console.print(f"[yellow]warning[/yellow]  {escape(message)}")
                 case events.JobDone() if not quiet:
                     bar.console.print(
                         f"[green]done[/green]  {event.frames} frames, {event.written} written now, "
                         f"{event.seconds:.1f} s"
                     )
                     for what, where in event.files.items():
-                        bar.console.print(f"  {what:<14}{_plain(where)}")
+                        bar.console.print(f"  {what:<14}{escape(where)}")
                 case _:
                     pass
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 @contextmanager

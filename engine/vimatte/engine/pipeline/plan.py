@@ -65,7 +65,7 @@ def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device:
         ("config", f"{shot.config.name} ({shot.config.origin})"),
         ("people", people),
         ("matting", f"{model.name} ({_settings(dict(model.settings))})"),
-        ("device", f"{device}: {describe_device(device)}"),
+        ("device", describe_device(device)),
         ("layers", f"{plate + ', ' if job.plate else ''}{each} for each person, {job.depth}, {job.compression}"),
         ("files", files),
         ("tracks", str(tracks_folder(pattern))),
