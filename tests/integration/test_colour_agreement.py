@@ -20,8 +20,10 @@ LINEAR = "Linear Rec.709 (sRGB)"
 SRGB = "sRGB Encoded Rec.709 (sRGB)"
 AP1 = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
 
-# Mean absolute difference to the ACEScg EXR's picture, in [0, 1]; an 8-bit step is 0.0039.
-MAD = {"logc4": 3e-4, "png": 3e-4, "prores": 2e-3}
+# Difference to the ACEScg EXR's picture, in [0, 1]: mean, and the 99.9th percentile. An 8-bit step is 0.0039. What is
+# left is the half floats' and the ProRes codec's own rounding.
+MAD = {"logc4": 6e-4, "png": 2e-4, "prores": 4e-3}
+P999 = {"logc4": 3e-3, "png": 1e-3, "prores": 3e-2}
 
 Pixels = NDArray[np.float32]
 
@@ -135,7 +137,7 @@ def test_every_delivery_gives_the_picture_of_the_acescg_exr(deliveries: dict[str
     assert found_space == space
     difference = np.abs(found - wanted)
     assert difference.mean() < MAD[name]
-    assert np.percentile(difference, 99.9) < 30 * MAD[name]
+    assert np.percentile(difference, 99.9) < P999[name]
 
 
 @pytest.mark.usefixtures("_no_ocio")

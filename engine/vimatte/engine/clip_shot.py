@@ -11,9 +11,11 @@ from threading import RLock
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar, cast
 
+import numpy as np
 import torch
 
 from vimatte.engine.colour_ops import TorchPicture
+from vimatte.engine.errors import DeviceError
 from vimatte.engine.shot import Picture
 from vimatte.ocio.clip import Clip, ClipInfo
 from vimatte.ocio.colour_decision import SpaceDecision, decide_space
@@ -64,6 +66,7 @@ class ClipShot:
         ops = None if device == "cpu" else self._cpu.ops()
         # A lattice is only near; OCIO on the CPU is right.
         self._device_picture = TorchPicture(ops, device) if ops and ops.exact else None
+        self._device = device
         self._lock = RLock()
         info = clip.info
         room = max(2, min(8, _CACHE_BYTES // (info.width * info.height * 12)))
@@ -152,7 +155,15 @@ class ClipShot:
     def _seen(self, frame: Frame) -> Picture:
         if self._device_picture is None:
             return self._cpu.apply(frame.rgb)
-        picture: Picture = self._device_picture(torch.from_numpy(frame.rgb)).cpu().contiguous().numpy()
+        try:
+            # A reader may hand out read-only or strided pixels, which torch does not take.
+            plate = torch.from_numpy(np.require(frame.rgb, requirements=["C", "W"]))
+            picture: Picture = self._device_picture(plate).cpu().contiguous().numpy()
+        except torch.OutOfMemoryError:
+            raise DeviceError(
+                f"{self._device} has not enough free memory for a picture of {self.info.width}x{self.info.height}; "
+                "end what else runs there, or type --device cpu."
+            ) from None
         return picture
 
     def _check(self, number: int) -> None:

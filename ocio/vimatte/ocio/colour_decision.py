@@ -137,7 +137,8 @@ def _from_stream_tags(info: ClipInfo, choice: ConfigChoice) -> SpaceDecision | N
             f"{info.path.name} is tagged with {told}, that is {key}, which the OCIO config {choice.name} lacks; "
             "name one of its spaces with --in-space, or a config that has it with --ocio."
         )
-    return _decided(choice, space, f"The stream is tagged with {told}.", doubt)
+    graded = "; a graded master may rather be 'Rec.1886 Rec.709 - Display'" if key == _VIDEO_709 and not doubt else ""
+    return _decided(choice, space, f"The stream is tagged with {told}{graded}.", doubt)
 
 
 def _tagged_key(primaries: int | None, transfer: int | None) -> tuple[str | None, str, str | None]:
