@@ -1,0 +1,84 @@
+"""From finds to people: who is kept, which finds can be trusted as anchors, and who is known to be away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vimatte.engine.masks import mask_iou
+from vimatte.engine.vis.associate import Carry, Sighting, Tracklet
+from vimatte.engine.vis.backend import VisOptions
+
+__all__ = ["SETTINGS", "Kept", "choose"]
+
+SETTINGS = {
+    "anchor_quality": 0.6,
+    "anchor_agreement": 0.7,
+    "person_best": 0.75,
+    "person_mean": 0.55,
+    "person_share": 0.25,
+    "absent_after": 12,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One person: the sightings that can be trusted, and the places of frames where nobody was there."""
+
+    sightings: tuple[Sighting, ...]
+    absent: tuple[int, ...]
+    score: float
+
+
+def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, options: VisOptions) -> list[Kept]:
+    """Keep what lasts and is surely a person. `count` frames in the shot, `area` pixels of the small size."""
+    kept: list[Kept] = []
+    for one in people:
+        trusted = _trusted(one.sightings, carry)
+        if not _is_person(one.sightings, trusted, count=count, area=area, options=options):
+            continue
+        score = float(np.mean([s.quality for s in trusted]))
+        kept.append(Kept(tuple(trusted), _absent(one.sightings, count), score))
+    if options.max_instances is not None and len(kept) > options.max_instances:
+        ranked = sorted(kept, key=lambda k: -sum(s.mask.area for s in k.sightings))[: options.max_instances]
+        kept = [k for k in kept if any(k is r for r in ranked)]
+    return kept
+
+
+def _is_person(
+    sightings: Sequence[Sighting], trusted: Sequence[Sighting], *, count: int, area: int, options: VisOptions
+) -> bool:
+    if not trusted or np.median([s.mask.area for s in trusted]) < options.min_area * area:
+        return False
+    span = sightings[-1].at - sightings[0].at + 1
+    lasts = span >= options.min_duration or count < options.min_duration
+    qualities = [s.quality for s in sightings]
+    return bool(
+        lasts
+        and max(qualities) >= SETTINGS["person_best"]
+        and np.mean(qualities) >= SETTINGS["person_mean"]
+        and len(sightings) >= SETTINGS["person_share"] * min(span, 40)
+    )
+
+
+def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
+    """Those of good quality that flow also carries from or to a neighbour of the same person."""
+    by_place: Mapping[int, Sighting] = {s.at: s for s in sightings}
+    good: list[Sighting] = []
+    for one in sightings:
+        if one.quality < SETTINGS["anchor_quality"]:
+            continue
+        mask = one.mask.decode()
+        near = [by_place[one.at + d] for d in (-2, -1, 1, 2) if one.at + d in by_place]
+        agreements = [mask_iou(carry(n.mask.decode(), n.at, one.at), mask) for n in near]
+        if not agreements or np.median(agreements) >= SETTINGS["anchor_agreement"]:
+            good.append(one)
+    return good
+
+
+def _absent(sightings: Sequence[Sighting], count: int) -> tuple[int, ...]:
+    away = int(SETTINGS["absent_after"])
+    first, last = sightings[0].at, sightings[-1].at
+    return (*range(max(first - away, 0)), *range(min(last + away + 1, count), count))

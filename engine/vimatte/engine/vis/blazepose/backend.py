@@ -1,0 +1,102 @@
+"""The people finder: BlazePose on single frames, association over the whole shot, propagation in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import torch
+
+from vimatte.engine.events import Warned
+from vimatte.engine.masks import Rle
+from vimatte.engine.shot import Shot
+from vimatte.engine.tracks import Instance, TrackSet
+from vimatte.engine.vis import associate, propagate
+from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
+from vimatte.engine.vis.blazepose import anchors, look, search
+from vimatte.engine.vis.blazepose.keys import Cast, cast
+from vimatte.engine.vis.blazepose.look import Finder
+from vimatte.engine.vis.blazepose.search import Search
+from vimatte.engine.vis.propagation.frames import WorkingFrames
+from vimatte.engine.weights import locate, weight_set
+
+__all__ = ["BlazePose"]
+
+_EVERY = 8
+_LONG_SIDE = 960
+
+
+class BlazePose:
+    """Finds people with BlazePose (Apache-2.0 weights) and follows them through the shot."""
+
+    name: ClassVar[str] = "blazepose"
+
+    def __init__(self) -> None:
+        """Raises BackendError when the weights are missing."""
+        locate(self.name)
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """Everything that changes a track."""
+        hashes = {f"weights.{f.name}": f.sha256 for f in weight_set(self.name).files}
+        own = {"finder": "blazepose 1", "long_side": _LONG_SIDE, "detect_every": _EVERY}
+        parts = (look.SETTINGS, search.SETTINGS, associate.SETTINGS, anchors.SETTINGS, propagate.SETTINGS)
+        return {**own, **{k: v for part in parts for k, v in part.items()}, **hashes}
+
+    def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
+        """Find everybody in `shot.frames`, then fill in their masks; `keys` are extra anchors whose names win."""
+        numbers = shot.frames.numbers
+        frames = WorkingFrames(shot, long_side=_LONG_SIDE)
+        finder = Finder(torch.device(options.device))
+        finding = Search(frames, numbers, finder)
+        yield from finding.run(max(1, options.detect_every or _EVERY))
+        people = associate.associate([[f.sighting for f in found] for found in finding.finds], finding.thumbs)
+        kept = anchors.choose(
+            people,
+            finding.thumbs,
+            count=len(numbers),
+            area=finding.thumbs.width * finding.thumbs.height,
+            options=options,
+        )
+        width, height = shot.info.width, shot.info.height
+        found = [
+            Cast(
+                name=None,
+                masks={numbers[s.at]: _enlarge(finding.finds[s.at][s.index].mask, width, height) for s in one.sightings}
+                | {numbers[at]: None for at in one.absent},
+                score=one.score,
+            )
+            for one in kept
+        ]
+        everybody = cast(found, keys)
+        if not everybody:
+            yield Warned(message=f"No people were found in {shot.info.path.name}.")
+            masks: dict[int, dict[int, Rle]] = {}
+        else:
+            known = {i: one.masks for i, one in enumerate(everybody, start=1)}
+            masks = yield from propagate.propagate(shot, anchors=known)
+        return TrackSet(
+            width=width,
+            height=height,
+            frames=numbers,
+            instances=tuple(
+                Instance(id=i, name=one.name or f"person_{i:02d}", score=one.score)
+                for i, one in enumerate(everybody, start=1)
+            ),
+            masks=masks,
+            keys={
+                i: tuple(sorted(n for n, m in one.masks.items() if m is not None and n in masks.get(i, {})))
+                for i, one in enumerate(everybody, start=1)
+            },
+            source={"backend": self.name, **self.settings, "detect_every": max(1, options.detect_every or _EVERY)},
+        )
+
+
+def _enlarge(rle: Rle, width: int, height: int) -> Rle:
+    """A mask of working size at the shot's size, with smooth borders."""
+    if (rle.width, rle.height) == (width, height):
+        return rle
+    soft = cv2.resize(rle.decode().astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return Rle.encode(np.asarray(soft > 0.5))

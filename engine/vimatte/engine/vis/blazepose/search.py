@@ -1,0 +1,163 @@
+"""Looking through a shot: a full look now and then, everybody followed in between, then back from where each began."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vimatte.engine.events import Progress
+from vimatte.engine.masks import BoolMask, Rle
+from vimatte.engine.vis.associate import Sighting
+from vimatte.engine.vis.blazepose.appearance import appearance
+from vimatte.engine.vis.blazepose.bodies import Body
+from vimatte.engine.vis.blazepose.carry import Thumbs
+from vimatte.engine.vis.blazepose.look import Finder, Seen
+from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.propagation.frames import WorkingFrames
+from vimatte.engine.vis.snap import snap
+
+__all__ = ["SETTINGS", "Find", "Search"]
+
+SETTINGS = {"follow_quality": 0.5, "keep_looking": 6, "snap_radius": 0.016}
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Somebody on one frame: what association sees, the mask at working size, and where to look next."""
+
+    sighting: Sighting
+    mask: Rle
+    body: Body
+
+
+class Search:
+    """Finds of a whole shot, by place of the frame in the shot."""
+
+    def __init__(self, frames: WorkingFrames, numbers: Sequence[int], finder: Finder) -> None:
+        self._frames = frames
+        self._numbers = numbers
+        self._finder = finder
+        self.thumbs = Thumbs(frames.width, frames.height)
+        self._scale = self.thumbs.width / frames.width
+        self.finds: list[list[Find]] = []
+
+    def run(self, every: int) -> Generator[Progress, None, None]:
+        """Look at all frames; a full look on every `every`-th and on the last."""
+        total = 2 * len(self._numbers)
+        expected: list[tuple[Body, BoolMask, int]] = []
+        for at, _ in enumerate(self._numbers):
+            image = self._image(at)
+            self.thumbs.add(at, image)
+            bodies = [self._moved(b, m, at - 1, ahead=True) for b, m, _ in expected]
+            full = at % every == 0 or at == len(self._numbers) - 1
+            seen = self._finder.look(image, also=bodies) if full else self._finder.follow(image, bodies=bodies)
+            found = self._finds(at, image, seen)
+            self.finds.append(found)
+            expected = self._expect(found, expected, bodies, at)
+            yield Progress(phase="find", done=at + 1, total=total, detail=f"{len(found)} people")
+        for at in range(len(self._numbers) - 2, -1, -1):
+            self._fill(at)
+            yield Progress(phase="find", done=total - at - 1, total=total)
+        yield Progress(phase="find", done=total, total=total)
+
+    def _image(self, at: int) -> WorkingImage:
+        return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + 16])
+
+    def _moved(self, body: Body, mask: BoolMask, at: int, *, ahead: bool) -> Body:
+        x, y = self.thumbs.motion(mask, at, ahead=ahead)
+        return body.moved(x / self._scale, y / self._scale)
+
+    def _expect(
+        self,
+        found: Sequence[Find],
+        before: Sequence[tuple[Body, BoolMask, int]],
+        bodies: Sequence[Body],
+        at: int,
+    ) -> list[tuple[Body, BoolMask, int]]:
+        """Where to look on the next frame: at those found now, and for a while at those lost lately."""
+        sure = [f for f in found if f.sighting.quality >= float(SETTINGS["follow_quality"])]
+        now = [(f.body, f.sighting.mask.decode(), at) for f in sure]
+        masks = [f.sighting.mask.decode() for f in found]
+        for (_, mask, since), body in zip(before, bodies, strict=True):
+            carried = self.thumbs(mask, at - 1, at)
+            seen = any(np.count_nonzero(carried & m) > 0.5 * min(carried.sum(), m.sum()) for m in masks)
+            if carried.any() and at - since < int(SETTINGS["keep_looking"]) and not seen:
+                now.append((body, carried, since))
+        return now
+
+    def _fill(self, at: int) -> None:
+        """Look again where somebody of the next frame should have been."""
+        present = [f.sighting.mask.decode() for f in self.finds[at]]
+        missing: list[Body] = []
+        for find in self.finds[at + 1]:
+            if find.sighting.quality < float(SETTINGS["follow_quality"]):
+                continue
+            carried = self.thumbs(find.sighting.mask.decode(), at + 1, at)
+            if carried.any() and not any(np.count_nonzero(carried & m) > 0.5 * carried.sum() for m in present):
+                missing.append(self._moved(find.body, find.sighting.mask.decode(), at + 1, ahead=False))
+        if not missing:
+            return
+        image = self._image(at)
+        for find in self._finds(at, image, self._finder.follow(image, bodies=missing)):
+            mask = find.sighting.mask.decode()
+            if not any(np.count_nonzero(mask & m) > 0.5 * min(mask.sum(), m.sum()) for m in present):
+                placed = replace(find, sighting=replace(find.sighting, index=len(self.finds[at])))
+                self.finds[at].append(placed)
+                present.append(mask)
+
+    def _finds(self, at: int, image: WorkingImage, seen: Sequence[Seen]) -> list[Find]:
+        height, width = image.shape[:2]
+        softs = [
+            snap(
+                s.paint(height, width),
+                image,
+                radius=max(2, min(12, round(float(SETTINGS["snap_radius"]) * s.person.body.side))),
+            )
+            for s in seen
+        ]
+        owned = _share([soft * s.quality for soft, s in zip(softs, seen, strict=True)])
+        finds: list[Find] = []
+        for soft, own, one in zip(softs, owned, seen, strict=True):
+            mask = largest_parts((soft > 0.5) & own)
+            small = self.thumbs.shrink(mask.astype(np.float32))
+            if not small.any():
+                continue
+            finds.append(
+                Find(
+                    Sighting(
+                        at=at,
+                        index=len(finds),
+                        mask=Rle.encode(small),
+                        quality=one.quality,
+                        x=one.person.body.x * self._scale,
+                        y=one.person.body.y * self._scale,
+                        reach=one.person.body.reach * self._scale,
+                        colour=appearance(image, mask),
+                    ),
+                    Rle.encode(mask),
+                    one.person.body,
+                )
+            )
+        return finds
+
+
+def _share(weights: Sequence[NDArray[np.float32]]) -> list[BoolMask]:
+    """Where each is the strongest; the first wins a tie."""
+    if not weights:
+        return []
+    best = np.argmax(np.stack(weights), axis=0)
+    return [best == k for k in range(len(weights))]
+
+
+def largest_parts(mask: BoolMask, *, least: float = 0.03) -> BoolMask:
+    """Without crumbs: connected parts smaller than `least` of the largest."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    areas = np.asarray(stats)[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    return np.asarray((areas >= least * areas.max())[labels])
