@@ -17,6 +17,9 @@ _LINEAR_709 = "Linear Rec.709 (sRGB)"
 _SRGB = "sRGB Encoded Rec.709 (sRGB)"
 _VIDEO_709 = "Camera Rec.709"
 
+_VIDEO_LIKE = (_VIDEO_709, "Rec.1886 Rec.709 - Display", "Gamma 2.2 Encoded Rec.709", _SRGB, "sRGB - Display")
+"""Ways of showing Rec.709 that differ by a slight gamma: one stands in for another that a config lacks."""
+
 _TRANSFER_709 = frozenset({1, 6, 14, 15})
 """H.273: BT.709, BT.601, BT.2020 10 and 12 bit are one curve."""
 _PRIMARIES_709 = frozenset({1, 5, 6, 7})
@@ -84,9 +87,8 @@ def _with_contradiction(
 
 def _same_family(hinted: KnownSpace, found: SpaceDecision, choice: ConfigChoice) -> bool:
     """'rec709' or 'srgb' in a name contradicts no variant of Rec.709 or sRGB video."""
-    video = {_SRGB, _VIDEO_709, "sRGB - Display", "Gamma 2.2 Encoded Rec.709", "Rec.1886 Rec.709 - Display"}
     known = choice.known(found.space)
-    return hinted.key in video and known is not None and known.key in video
+    return hinted.key in _VIDEO_LIKE and known is not None and known.key in _VIDEO_LIKE
 
 
 def _from_interop_id(info: ClipInfo, choice: ConfigChoice) -> SpaceDecision | None:
@@ -132,6 +134,9 @@ def _from_stream_tags(info: ClipInfo, choice: ConfigChoice) -> SpaceDecision | N
             '--in-space "Camera Rec.709".'
         )
     space = choice.resolve(key)
+    if space is None and key in _VIDEO_LIKE:
+        space = next((near for other in _VIDEO_LIKE if (near := choice.resolve(other))), None)
+        doubt = f"The OCIO config {choice.name} has no '{key}', so '{space}', which is near it, is used for {told}."
     if space is None:
         raise ColourError(
             f"{info.path.name} is tagged with {told}, that is {key}, which the OCIO config {choice.name} lacks; "
@@ -237,7 +242,7 @@ def _usual(info: ClipInfo, choice: ConfigChoice) -> SpaceDecision:
             "for instance --in-space ACEScg.",
         )
     if info.kind == "movie":
-        space = _first(choice, name, _VIDEO_709, "Rec.1886 Rec.709 - Display", _SRGB)
+        space = _first(choice, name, *_VIDEO_LIKE)
         return _decided(
             choice,
             space,

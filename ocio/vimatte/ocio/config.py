@@ -72,8 +72,19 @@ class ConfigChoice:
         if found := self.find(name):
             return found
         raise ColourError(
-            f"{asked_by} asks for colour space '{name}', which {self.name} does not have; {self._closest(name)}."
+            f"{asked_by} asks for colour space '{name}', which {self.name} does not have; "
+            f"{self._closest(name)}{self._elsewhere(name)}."
         )
+
+    def _elsewhere(self, name: str) -> str:
+        """Say that the built-in studio config knows the name, where this config is another."""
+        if not self.from_studio:
+            return ""
+        with contextlib.suppress(ColourError):
+            builtin = _builtin(origin="")
+            if found := builtin.find(name):
+                return f"; OCIO's studio config has '{found}': type --ocio {builtin.name}"
+        return ""
 
     def _closest(self, name: str) -> str:
         spoken: dict[str, str] = {}
@@ -153,14 +164,18 @@ def load_config(ocio: str | None = None) -> ConfigChoice:
     if named := os.environ.get("OCIO", "").strip():
         config = _load(named, asked_by="$OCIO")
         return ConfigChoice(config=config, name=named, origin=f"$OCIO names {named}.", from_studio=True)
+    return _builtin(origin="Neither --ocio nor $OCIO is given, so OCIO's built-in {} is used.")
+
+
+def _builtin(*, origin: str) -> ConfigChoice:
     for address in BUILTIN_CONFIGS:
         try:
             config = OCIO.Config.CreateFromFile(address)
         except OCIO_ERRORS as error:
             _LOG.debug("OCIO %s cannot load %s: %s", OCIO.__version__, address, error)
             continue
-        origin = f"Neither --ocio nor $OCIO is given, so OCIO's built-in {address.removeprefix('ocio://')} is used."
-        return ConfigChoice(config=config, name=address, origin=origin, from_studio=False)
+        said = origin.format(address.removeprefix("ocio://"))
+        return ConfigChoice(config=config, name=address, origin=said, from_studio=False)
     raise ColourError(
         f"OpenColorIO {OCIO.__version__} can load none of the built-in studio configs; "
         "install opencolorio 2.4 or newer, or name a config with --ocio config.ocio."

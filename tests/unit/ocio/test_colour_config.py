@@ -162,3 +162,9 @@ def test_known_chromaticities_agree_with_ocio() -> None:
             )  # CAT02 to the ACES white and back
         seen += 1
     assert seen >= 8
+
+
+def test_a_camera_space_that_only_the_studio_config_has_is_pointed_to() -> None:
+    small = load_config("ocio://cg-config-v2.1.0_aces-v1.3_ocio-v2.3")
+    with pytest.raises(ColourError, match="has 'ARRI LogC4': type --ocio ocio://studio-config"):
+        small.require("ARRI LogC4", asked_by="--in-space")

@@ -225,3 +225,11 @@ def test_a_space_the_config_lacks_is_named(studio: ConfigChoice) -> None:
 def test_rules_of_ocios_own_configs_are_no_evidence() -> None:
     own = load_config("ocio://studio-config-v2.1.0_aces-v1.3_ocio-v2.3")
     assert decide_space(clip("sh010.exr", tags=exr()), own).space == "Linear Rec.709 (sRGB)"
+
+
+def test_a_config_without_camera_rec709_takes_the_nearest_and_says_so() -> None:
+    own = load_config("ocio://cg-config-v2.1.0_aces-v1.3_ocio-v2.3")
+    found = decide_space(clip("a.mov", kind="movie", tags=ColourTags(primaries=1, transfer=1, matrix=1)), own)
+    assert found.space == "Rec.1886 Rec.709 - Display"
+    assert found.warning is not None
+    assert "has no 'Camera Rec.709'" in found.warning
