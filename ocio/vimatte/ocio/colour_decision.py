@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vimatte.ocio.clip import ClipInfo
@@ -42,6 +42,8 @@ class SpaceDecision:
     """One sentence where the evidence is weak or contradicts itself, with what to type to overrule it."""
     scene_linear: bool
     """Whether the values are proportional to scene light."""
+    guessed: bool = False
+    """True when nothing spoke, and the space is only what such files usually are in."""
 
 
 def decide_space(info: ClipInfo, choice: ConfigChoice, *, in_space: str | None = None) -> SpaceDecision:
@@ -63,7 +65,7 @@ def decide_space(info: ClipInfo, choice: ConfigChoice, *, in_space: str | None =
         return found
     if hint and (named := choice.resolve(hint[0])):
         return _decided(choice, named, f"The file says nothing, but '{hint[1]}' in its path means '{named}'.")
-    return _usual(info, choice)
+    return replace(_usual(info, choice), guessed=True)
 
 
 def _decided(choice: ConfigChoice, space: str, reason: str, warning: str | None = None) -> SpaceDecision:
@@ -82,7 +84,7 @@ def _with_contradiction(
         f"The file's own tags mean '{found.space}', but '{hint[1]}' in its path would mean '{named}'; "
         f'if the path is right, type --in-space "{named}".'
     )
-    return SpaceDecision(space=found.space, reason=found.reason, warning=warning, scene_linear=found.scene_linear)
+    return replace(found, warning=warning)
 
 
 def _same_family(hinted: KnownSpace, found: SpaceDecision, choice: ConfigChoice) -> bool:

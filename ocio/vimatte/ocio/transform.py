@@ -117,10 +117,12 @@ class WorkingTransform:
         self.identity = processor is None or bool(processor.isNoOp())
         """True when the plate's values are not touched at all."""
         self._cpu = None if self.identity else _cpu_processor(processor)
-        known = choice.known(self.space) if choice.is_scene_linear(self.space) else None
+        # What the plate does not say of itself, the layers file does not say either.
+        told = not (self.identity and decision.guessed)
+        known = choice.known(self.space) if told and choice.is_scene_linear(self.space) else None
         self.chromaticities: tuple[float, ...] | None = known.chromaticities if known else None
-        """Red, green, blue and white x, y for the EXR header, or None where they are not known or not linear."""
-        self.interop_id: str | None = choice.interop_id(self.space)
+        """Red, green, blue and white x, y for the EXR header, None where not known, not linear or only guessed."""
+        self.interop_id: str | None = choice.interop_id(self.space) if told else None
         """colorInteropID for the EXR header, or None."""
 
     def apply(self, rgb: Pixels) -> Pixels:

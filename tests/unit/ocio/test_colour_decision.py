@@ -130,6 +130,7 @@ def test_untagged_exr_is_linear_rec709_with_a_warning(choice: ConfigChoice) -> N
     assert (found.space, found.scene_linear) == ("Linear Rec.709 (sRGB)", True)
     assert found.warning is not None
     assert "--in-space ACEScg" in found.warning
+    assert found.guessed
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])

@@ -125,6 +125,13 @@ def test_a_scene_linear_plate_stays_the_very_same(choice: ConfigChoice) -> None:
     assert working.chromaticities[0] == 0.713
 
 
+def test_a_guess_is_not_passed_on_as_knowledge(choice: ConfigChoice) -> None:
+    guess = SpaceDecision(space=LINEAR, reason="", scene_linear=True, guessed=True)
+    untouched = WorkingTransform(choice, guess)
+    assert (untouched.identity, untouched.chromaticities, untouched.interop_id) == (True, None, None)
+    assert WorkingTransform(choice, guess, "ACEScg").interop_id == "lin_ap1_scene"
+
+
 def test_log_and_video_go_to_linear_rec709_or_to_the_studios_scene_linear(choice: ConfigChoice) -> None:
     working = WorkingTransform(choice, decision(choice, "ARRI LogC4"))
     assert (working.space, working.identity, working.interop_id) == (LINEAR, False, "lin_rec709_scene")
