@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vimatte.ocio.errors import ConfigError, MediaError
 from vimatte.ocio.output_pattern import OutputPattern
 
-__all__ = ["remove_stale", "whole_file", "write_whole"]
+__all__ = ["keep", "remove_stale", "temp_for", "whole_file", "write_sentence", "write_whole"]
 
 Floats = NDArray[np.float32]
 
@@ -47,20 +47,30 @@ def whole_file(path: Path, *, what: str) -> Iterator[Path]:
 
     The folder is created. `what` names the thing in errors ('frame 1001'). Raises MediaError for every OSError.
     """
-    temp = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp{path.suffix}")
+    temp = temp_for(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opened by Python first: its error says why a folder cannot be written to.
         temp.open("wb").close()
         yield temp
-        _flush(temp)
-        os.replace(temp, path)
-        _flush_folder(path.parent)
+        keep(temp, path)
     except OSError as error:
-        raise MediaError(_sentence(path, what, error)) from error
+        raise MediaError(write_sentence(path, what=what, error=error)) from error
     finally:
         with suppress(OSError):
             temp.unlink(missing_ok=True)
+
+
+def temp_for(path: Path) -> Path:
+    """Give the hidden name under which `path` is written; it tells machine and process, for `remove_stale`."""
+    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp{path.suffix}")
+
+
+def keep(temp: Path, path: Path) -> None:
+    """Flush a finished temp file to disk and give it its final name. Raises OSError."""
+    _flush(temp)
+    os.replace(temp, path)
+    _flush_folder(path.parent)
 
 
 def _write_pixels(temp: Path, spec: Any, pixels: Floats) -> None:
@@ -109,7 +119,8 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _sentence(path: Path, what: str, error: OSError) -> str:
+def write_sentence(path: Path, *, what: str, error: OSError) -> str:
+    """Say in one sentence what could not be written, where, why, and what to do."""
     free = None
     with suppress(OSError):
         free = shutil.disk_usage(path.parent).free
