@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
+_NO_MOVIES = frozenset({"tty", "bin", "xbin", "adf", "idf", "image2", "concat", "lavfi"})
+"""Formats in which FFmpeg paints text or pictures as video."""
+
 
 class UndecodableFrame(Exception):  # noqa: N818 (a signal between decoder and clip, never shown)
     """The decoder does not give a frame."""
@@ -44,6 +47,9 @@ class MovieSource:
                 "or copied, do that again."
             ) from error
         try:
+            form = self.container.format.name
+            if form in _NO_MOVIES or form.endswith("_pipe"):
+                raise MediaError(f"'{path}' is not a movie (FFmpeg takes it for '{form}').")
             if not self.container.streams.video:
                 raise MediaError(f"'{path}' holds no pictures.")
             self.stream: Any = self.container.streams.video[0]

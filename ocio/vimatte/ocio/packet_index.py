@@ -91,12 +91,12 @@ def measure_rate(index: PacketIndex, base: Fraction, *, hints: Sequence[Fraction
         return known[0] if known else Fraction(24)
     times = np.asarray(index.times, np.float64) - index.times[0]
     ranks = np.arange(len(times))
-    usual = sorted(_RATES, key=lambda rate: abs(rate - known[0])) if known else _RATES
+    usual: Sequence[Fraction] = sorted(_RATES, key=lambda rate: abs(rate - known[0])) if known else _RATES
     for rate in (*(hint for hint in known if hint in _RATES), *usual, *known):
         if np.abs(times - ranks * float(1 / rate / base)).max() <= 1.0:
             return rate
-    span = (index.times[-1] - index.times[0]) * base
-    return ((len(index.times) - 1) / span).limit_denominator(1001)
+    span: Fraction = (index.times[-1] - index.times[0]) * base
+    return (Fraction(len(index.times) - 1) / span).limit_denominator(1001)
 
 
 def is_steady(index: PacketIndex) -> bool:
