@@ -32,14 +32,14 @@ KNOWN_SPACES: tuple[KnownSpace, ...] = (
         aliases=("lin_ap0_scene", "lin_ap0", "aces2065_1", "ACES - ACES2065-1", "aces"),
         interop_id="lin_ap0_scene",
         chromaticities=(0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, *_ACES_WHITE),
-        hints=("aces20651", "linap0", "ap0"),
+        hints=("aces20651", "linap0"),
     ),
     KnownSpace(
         key="ACEScg",
         aliases=("lin_ap1_scene", "lin_ap1", "ACES - ACEScg"),
         interop_id="lin_ap1_scene",
         chromaticities=(0.713, 0.293, 0.165, 0.830, 0.128, 0.044, *_ACES_WHITE),
-        hints=("acescg", "linap1", "ap1"),
+        hints=("acescg", "linap1"),
     ),
     KnownSpace(
         key="Linear Rec.709 (sRGB)",
@@ -145,7 +145,7 @@ KNOWN_SPACES: tuple[KnownSpace, ...] = (
         key="V-Log V-Gamut",
         aliases=("vlog_vgamut", "Input - Panasonic - V-Log - V-Gamut"),
         interop_id="ocio:vlog_vgamut_scene",
-        hints=("vlog", "vlogvgamut"),
+        hints=("vlogvgamut", "vgamutvlog", "panasonicvlog"),
     ),
     KnownSpace(
         key="Log3G10 REDWideGamutRGB",

@@ -163,6 +163,7 @@ def test_untagged_dpx_is_refused_with_what_to_type(choice: ConfigChoice, name: s
         ("sh010_lin.exr", "Linear Rec.709 (sRGB)"),
         ("sh010_ACES2065-1.exr", "ACES2065-1"),
         ("notacescg.exr", "Linear Rec.709 (sRGB)"),
+        ("ap1_sh010_vlog.exr", "Linear Rec.709 (sRGB)"),  # a show's code, a video blog
     ],
 )
 def test_a_space_named_in_the_path(choice: ConfigChoice, name: str, space: str) -> None:
