@@ -92,6 +92,9 @@ class TestFolderPerPerson:
         paint(tmp_path / "carla" / "1010.png", np.zeros((HEIGHT, WIDTH), bool))
         keys = load(tmp_path).keys
         assert keys.unsaid == {1010: ("anna",)}
+        assert keys.of("anna").keys() == {1001}
+        assert keys.of("carla")[1010] is None
+        assert keys.of("bruno")[1010] is not None
         assert set(keys.masks[1010]) == {"bruno"}
 
     def test_one_picture_without_a_number_is_the_first_frame_of_the_job(self, tmp_path: Path) -> None:

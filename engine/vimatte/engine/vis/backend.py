@@ -40,6 +40,10 @@ class KeyMasks:
         """Frames with masks, ascending."""
         return tuple(sorted(self.masks))
 
+    def of(self, name: str) -> dict[int, Rle | None]:
+        """Frame -> mask of one person, None for known to be absent; frames on which nothing is said have no entry."""
+        return {n: self.masks[n].get(name) for n in self.frames if name not in self.unsaid.get(n, ())}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisOptions:

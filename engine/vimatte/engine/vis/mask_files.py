@@ -341,8 +341,10 @@ def _unique_names(people: Mapping[str, _Said], *, warn: Callable[[str], None]) -
         stem = safe_name(original)
         name, number = stem, 2
         while name in names.values():
-            name, number = f"{stem[:50]}_{number}", number + 1
-        if name != original:
-            warn(f"'{original}' is called {name}: layer names hold letters, digits and underscores only.")
+            name, number = f"{stem[:50].rstrip('_')}_{number}", number + 1
         names[original] = name
+    changed = [f"'{original}' is called {name}" for original, name in names.items() if name != original]
+    if changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        warn(f"{', '.join(changed[:3])}{more}: layer names hold letters, digits and underscores only.")
     return names
