@@ -204,12 +204,27 @@ class TestLabels:
     def test_flat_colours(self, tmp_path: Path) -> None:
         rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         rgb[box(2)], rgb[box(20)], rgb[box(34)] = (0, 0, 255), (255, 0, 0), (10, 200, 30)
-        rgb[3, 3] = (128, 0, 0)
+        rgb[3, 3] = (100, 0, 0)
         loaded = load(save(tmp_path / "labels.png", rgb))
         assert loaded.keys.names == ("person_01", "person_02", "person_03")
         assert same(loaded, 1001, "person_01", box(2))
         assert same(loaded, 1001, "person_03", box(20))
-        assert "1 blended edge colours (1 pixels)" in loaded.warnings[0]
+        assert "1 pixels of blended edge colours" in loaded.warnings[0]
+
+    def test_soft_edged_colours_go_to_the_nearest(self, tmp_path: Path) -> None:
+        """Red, green and blue mattes in one picture, as compositors pass them on."""
+        big = np.zeros((HEIGHT * 8, WIDTH * 8, 3), np.float32)
+        rows, columns = np.mgrid[: HEIGHT * 8, : WIDTH * 8]
+        for i in range(3):
+            disc = np.hypot(rows - 128, columns - 70 - 115 * i) < 60
+            big[disc] = np.eye(3)[i]
+        small = big.reshape(HEIGHT, 8, WIDTH, 8, 3).mean(axis=(1, 3))
+        loaded = load(save(tmp_path / "rgb.png", np.rint(small * 255).astype(np.uint8)))
+        # Ascending packed colours: blue, green, red.
+        assert loaded.keys.names == ("person_01", "person_02", "person_03")
+        for name, channel in (("person_01", 2), ("person_02", 1), ("person_03", 0)):
+            wrong = loaded.keys.masks[1001][name].decode() ^ (small[..., channel] > 0.5)
+            assert np.count_nonzero(wrong) <= 4
 
     def test_indexed_png_keeps_its_indices(self, tmp_path: Path) -> None:
         indices = (box(2) * 1 + box(20) * 2 + box(34) * 255).astype(np.uint8)

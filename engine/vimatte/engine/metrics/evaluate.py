@@ -214,7 +214,7 @@ def _layers_on(path: Path, names: Sequence[str]) -> tuple[dict[str, Alpha], tupl
 
 
 def _common(frames: FrameRange, truth: TruthFolder) -> FrameRange:
-    common = FrameRange.of(n for n in frames if n in truth.frames)
+    common = FrameRange.of(set(frames) & set(truth.frames))
     if not common:
         raise ConfigError(
             f"There is no common frame: the result is on {frames}, the truth {truth.folder} on {truth.frames}; "

@@ -65,7 +65,8 @@ class _Reading:
         left_out = FrameRange.of(files).missing_from(self.frames)
         if left_out:
             self.warnings.append(f"Masks on {left_out} were left out: the job covers {self.frames}.")
-        return {n: files[n] for n in sorted(files) if n in self.frames}
+        wanted = set(self.frames)
+        return {n: files[n] for n in sorted(files) if n in wanted}
 
 
 def load_masks(path: Path, *, info: ClipInfo, frames: FrameRange) -> LoadedMasks:
@@ -285,7 +286,8 @@ def _from_movie(file: Path, reading: _Reading) -> _Said:
                 f"{file.name} has {len(clip.info.frames)} frames, the shot {len(reading.info.frames)}; "
                 f"its first was taken for frame {reading.info.frames.first}."
             )
-        numbers = [n for n in clip.info.frames if n + shift in reading.frames]
+        wanted = set(reading.frames)
+        numbers = [n for n in clip.info.frames if n + shift in wanted]
         said: _Said = {}
         for frame in clip.frames(numbers):
             value = frame.alpha if frame.alpha is not None else frame.rgb.max(axis=2)

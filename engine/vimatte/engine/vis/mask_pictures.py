@@ -218,15 +218,31 @@ def _from_colours(colour: NDArray[Any], path: Path) -> Painted:
     counts = np.bincount(packed.reshape(-1))
     values = np.flatnonzero(counts)
     values = values[values > 0]
-    _check_count(int(values.size), path)
-    inside = np.bincount(packed[_flat(packed)], minlength=counts.size)
-    blends = [int(v) for v in values if inside[v] == 0]
+    inside = np.bincount(packed[_flat(packed)], minlength=counts.size)[values]
+    flat, blends = values[inside > 0], values[inside == 0]
+    lost = int(counts[blends].sum())
+    if not flat.size or lost > 0.25 * int(counts[values].sum()):
+        _check_count(int(values.size), path)
+        return Painted(kind="colours", regions=_regions({int(v): packed == v for v in values}))
+    _check_count(int(flat.size), path)
     warnings: tuple[str, ...] = ()
-    if blends and len(blends) < values.size:
-        lost = int(counts[blends].sum())
-        warnings = (f"{path.name}: {len(blends)} blended edge colours ({lost} pixels) were left out.",)
-        values = values[~np.isin(values, blends)]
-    return Painted(kind="colours", regions=_regions({int(v): packed == v for v in values}), warnings=warnings)
+    if blends.size:
+        nearest = np.arange(counts.size, dtype=np.int32)
+        nearest[blends] = _nearest(blends, np.concatenate(([0], flat)))
+        packed = nearest[packed]
+        warnings = (f"{path.name}: {lost} pixels of blended edge colours were given to the nearest flat colour.",)
+    return Painted(kind="colours", regions=_regions({int(v): packed == v for v in flat}), warnings=warnings)
+
+
+def _nearest(colours: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
+    """For each packed colour the packed colour of the palette that is nearest in RGB; the first of equals."""
+
+    def unpacked(values: NDArray[Any]) -> NDArray[np.int64]:
+        return np.stack([values >> 16, values >> 8 & 255, values & 255], axis=-1).astype(np.int64)
+
+    targets = unpacked(palette)
+    best = [int(np.square(targets - one).sum(axis=1).argmin()) for one in unpacked(colours)]
+    return np.asarray(palette[best])
 
 
 def _from_cryptomatte(path: Path, size: tuple[int, int]) -> Painted:
