@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from vimatte.engine.errors import ConfigError
 
 __all__ = ["Window", "context_numbers", "needed_numbers", "windows"]
 
@@ -31,9 +34,12 @@ def context_numbers(available: Sequence[int], wanted: int, radius: int) -> tuple
     """Return the frames that `wanted` looks at: up to `radius` neighbours on each side among `available`.
 
     Neighbours are next in the sequence of available frames, not by number, so a shot on twos has them too. Raises
-    ValueError when the wanted frame is not available.
+    ConfigError when the wanted frame is not available.
     """
-    index = available.index(wanted)
+    index = bisect_left(available, wanted)
+    if index == len(available) or available[index] != wanted:
+        span = f"{available[0]}-{available[-1]}" if available else "none"
+        raise ConfigError(f"Frame {wanted} was asked for, the shot's frames are {span}; ask for one of those.")
     return tuple(available[max(0, index - radius) : index + radius + 1])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class MaskMattes:
         """Everything that changes a pixel."""
         return {"matting": self.name, "version": 1}
 
-    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Iterator[MatteFrame]:
+    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Yield the masks of `frames` as alphas, one row for every id of `tracks.ids`."""
         for number in frames:
             masks = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
