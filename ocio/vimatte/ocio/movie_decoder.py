@@ -40,7 +40,7 @@ class MovieSource:
 
     def __init__(self, path: Path, *, threads: int) -> None:
         try:
-            self.container: Any = av.open(str(path))
+            self.container: Any = av.open(str(path), metadata_errors="replace")
         except (ValueError, OSError) as error:
             raise MediaError(
                 f"'{path}' cannot be opened as a movie ({said(error)}); if it was cut short while being written "
@@ -52,7 +52,7 @@ class MovieSource:
                 raise MediaError(f"'{path}' is not a movie (FFmpeg takes it for '{form}').")
             if not self.container.streams.video:
                 raise MediaError(f"'{path}' holds no pictures.")
-            self.stream: Any = self.container.streams.video[0]
+            self.stream: Any = self.container.streams.best("video") or self.container.streams.video[0]
             self.decoder: Any = self.stream.codec_context
             if self.decoder is None or not self.decoder.is_decoder:
                 raise MediaError(f"'{path}' uses a codec that cannot be decoded here.")
@@ -98,7 +98,6 @@ class MovieDecoder:
         self._last = -1
         self._held: tuple[int, VideoFrame] | None = None
         self._broken = False
-        self._intra = len(index.keys) == len(index.times)
 
     def frame(self, rank: int) -> VideoFrame:
         """Decode the frame of this rank. Raises UndecodableFrame."""
@@ -114,7 +113,7 @@ class MovieDecoder:
             if found < rank:
                 continue
             self._held = (found, frame)
-            if found > rank or (self._broken and not self._intra):
+            if found > rank or (self._broken and not self._index.intra):
                 raise UndecodableFrame(following=max(found, rank + 1), broken=self._broken)
             return frame
         self._output = self._held = None

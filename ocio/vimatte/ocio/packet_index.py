@@ -33,6 +33,8 @@ class PacketIndex:
     """Time to seek to for each key: its decoding time."""
     counted: bool
     """True when packets carry no presentation times, so that frames can only be counted from the start."""
+    intra: bool
+    """True when every frame is a keyframe, so that a damaged one spoils no other."""
     damaged: bool
     """True when reading the packets stopped at an error, or a packet was cut short."""
 
@@ -72,7 +74,7 @@ def index_packets(container: Any, stream: Any) -> PacketIndex:
     counted = any(pts is None for pts, _, _ in packets)
     if counted:
         times: list[int] = list(range(len(packets)))
-        return PacketIndex(times=tuple(times), keys=(), key_seeks=(), counted=True, damaged=damaged)
+        return PacketIndex(times=tuple(times), keys=(), key_seeks=(), counted=True, intra=False, damaged=damaged)
     shown = sorted({pts for pts, _, _ in packets if pts is not None})
     keys = [(pts, pts if dts is None else dts) for pts, dts, key in packets if key and pts is not None]
     return PacketIndex(
@@ -80,6 +82,7 @@ def index_packets(container: Any, stream: Any) -> PacketIndex:
         keys=tuple(pts for pts, _ in keys),
         key_seeks=tuple(seek for _, seek in keys),
         counted=False,
+        intra=len(keys) == len(shown),
         damaged=damaged,
     )
 

@@ -17,6 +17,7 @@ from vimatte.ocio.errors import MediaError
 from vimatte.ocio.frame import AlphaState, Frame
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.movie_decoder import MovieDecoder, MovieSource, UndecodableFrame
+from vimatte.ocio.movie_extent import settle_extent
 from vimatte.ocio.packet_index import index_packets, is_steady, measure_rate
 from vimatte.ocio.prefetch import prefetched
 from vimatte.ocio.timecode import Timecode
@@ -56,19 +57,12 @@ class MovieClip:
         self._unreadable: set[int] = set()
         source = MovieSource(path, threads=1)
         try:
-            self._index = index_packets(source.container, source.stream)
-            stream = source.stream
-            declared = int(stream.frames or 0)
-            notes: list[str] = []
-            if not self._index.times:
-                raise MediaError(f"'{path}' has no frames that can be read{_of_declared(declared)}.")
-            self._decoder = MovieDecoder(path, self._index, threads=self._threads)
+            index = index_packets(source.container, source.stream)
+            extent = settle_extent(path, source, index, start=start_frame, threads=self._threads)
+            self._index, self._decoder = extent.index, extent.decoder
             try:
-                count = self._count(declared)
-                first = self._first_frame()
-                notes += self._truncation(declared, count)
-                self._info = self._describe(source, first, count, notes)
-            except MediaError:
+                self._info = self._describe(source, extent.first, extent.notes)
+            except BaseException:
                 self._decoder.close()
                 raise
         finally:
@@ -138,13 +132,10 @@ class MovieClip:
                 return decoder.frame(rank)
             except UndecodableFrame as fault:
                 end = fault.following
-                if fault.broken and not self._intra():
+                if fault.broken and not self._index.intra:
                     end = max(end, self._index.next_key_rank(rank))
                 self._unreadable.update(range(rank, min(end, len(self._info.frames))))
         raise self._damaged(number)
-
-    def _intra(self) -> bool:
-        return len(self._index.keys) == len(self._index.times)
 
     def _damaged(self, number: int) -> MediaError:
         good = FrameRange.of(n for n in self._info.frames if n - self._start not in self._unreadable)
@@ -155,38 +146,7 @@ class MovieClip:
         )
         return MediaError(f"Frame {number} of '{self._path}' is damaged and cannot be decoded; {advice}.")
 
-    def _count(self, declared: int) -> int:
-        """How many frames there really are: where the end looks cut, decode the last group to see."""
-        count = len(self._index.times)
-        if not self._index.damaged and count >= declared:
-            return count
-        for rank in range(count - 1, max(-1, count - 600), -1):
-            try:
-                self._decoder.frame(rank)
-            except UndecodableFrame:
-                continue
-            return rank + 1
-        raise MediaError(f"'{self._path}' has no frames that can be decoded{_of_declared(declared)}.")
-
-    def _first_frame(self) -> VideoFrame:
-        for rank in range(min(len(self._index.times), 250)):
-            try:
-                return self._decoder.frame(rank)
-            except UndecodableFrame:
-                continue
-        raise MediaError(f"No frame of '{self._path}' can be decoded; write it again, or convert it to ProRes or EXR.")
-
-    def _truncation(self, declared: int, count: int) -> list[str]:
-        total = max(declared, len(self._index.times))
-        if count >= total:
-            return []
-        last = self._start + count - 1
-        return [
-            f"'{self._path.name}' is cut short: it says {total} frames, {count} can be read; "
-            f"type --frames {self._start}-{last} to do these."
-        ]
-
-    def _describe(self, source: MovieSource, first: VideoFrame, count: int, notes: list[str]) -> ClipInfo:
+    def _describe(self, source: MovieSource, first: VideoFrame, notes: list[str]) -> ClipInfo:
         stream, name = source.stream, first.format.name
         tags = _colour_tags(first, stream.codec_context.name, notes)
         yuv = is_yuv(name)
@@ -220,7 +180,7 @@ class MovieClip:
             kind="movie",
             width=width,
             height=height,
-            frames=FrameRange.span(self._start, count),
+            frames=FrameRange.span(self._start, len(self._index.times)),
             missing=FrameRange(()),
             fps=rate,
             pixel_aspect=1 / aspect if self._turns % 2 else aspect,
@@ -341,7 +301,3 @@ def _timecode(source: MovieSource, notes: list[str]) -> Timecode | None:
             except MediaError as error:
                 notes.append(str(error))
     return None
-
-
-def _of_declared(declared: int) -> str:
-    return f" (it says {declared})" if declared else ""

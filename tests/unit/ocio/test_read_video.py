@@ -32,6 +32,18 @@ def level(clip: MovieClip, number: int) -> float:
     return float(rgb[:, : max(1, rgb.shape[1] // 2 - 2)].mean() * 219 + 16)
 
 
+def remux(source: Path, target: Path, *, skip_keys: int) -> None:
+    """Copy packets into another container, from a later keyframe on."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        keys = 0
+        for packet in given.demux(video=0):
+            keys += packet.is_keyframe
+            if packet.size and keys > skip_keys:
+                packet.stream = stream
+                out.mux(packet)
+
+
 @pytest.fixture
 def colours() -> np.ndarray:
     return np.random.default_rng(7).uniform(0, 1, (32, 48, 3))
@@ -393,6 +405,29 @@ class TestDamage:
                     np.testing.assert_array_equal(frame.rgb, good.read(frame.number).rgb)
             with pytest.raises(MediaError, match=f"1001-{1000 + count}"):
                 clip.read(1001 + count)
+
+    @pytest.mark.parametrize("share", [0.75, 0.9])
+    def test_a_torn_end_never_renumbers_frames(self, tmp_path: Path, open_gop: Path, share: float) -> None:
+        whole = tmp_path / "whole.mkv"
+        remux(open_gop, whole, skip_keys=0)
+        cut = tmp_path / "cut.mkv"
+        cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
+        with open_movie(cut) as clip:
+            assert 10 < len(clip.info.frames) < 50
+            assert any("cut short" in sentence for sentence in clip.info.warnings)
+            for frame in clip.frames(clip.info.frames):
+                expected = 40 + 3 * (frame.number - 1001)
+                assert frame.rgb[:, :28].mean() * 219 + 16 == pytest.approx(expected, abs=1.2)
+
+    def test_leading_frames_without_their_references_are_left_out(self, tmp_path: Path, open_gop: Path) -> None:
+        path = tmp_path / "later.mkv"
+        remux(open_gop, path, skip_keys=2)
+        with open_movie(path) as clip:
+            assert any("are left out" in sentence for sentence in clip.info.warnings)
+            first = level(clip, 1001)
+            for frame in clip.frames(clip.info.frames):
+                expected = first + 3 * (frame.number - 1001)
+                assert frame.rgb[:, :28].mean() * 219 + 16 == pytest.approx(expected, abs=1.2)
 
     def test_a_movie_without_its_end_index_is_refused(self, tmp_path: Path, with_b_frames: Path) -> None:
         cut = tmp_path / "cut.mp4"
