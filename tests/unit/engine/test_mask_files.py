@@ -344,6 +344,21 @@ class TestExr:
         save(tmp_path / "l.1002.exr", np.dstack([box(2), box(20) * 0]).astype(np.float32), ("a.A", "b.A"))
         assert {f: set(m) for f, m in load(tmp_path).keys.masks.items()} == {1001: {"a", "b"}, 1002: {"a"}}
 
+    def test_layers_beside_another_sequence_are_not_taken_for_one_person(self, tmp_path: Path) -> None:
+        for frame in (1001, 1002):
+            pixels = np.dstack([box(2) | box(20), box(2), box(20)]).astype(np.float32)
+            save(tmp_path / f"layers.{frame}.exr", pixels, ("A", "anna.A", "bruno.A"))
+            save(tmp_path / f"other.{frame}.exr", pixels[..., :1], ("A",))
+        with pytest.raises(
+            ConfigError, match=r"holds the layers anna, bruno; give such files to --masks by themselves"
+        ):
+            load(tmp_path)
+        assert load(tmp_path / "layers.####.exr").keys.names == ("anna", "bruno")
+
+    def test_a_persons_only_layer_is_the_person(self, tmp_path: Path) -> None:
+        save(tmp_path / "anna" / "1001.exr", box(2)[..., None].astype(np.float32), ("roto.A",))
+        assert same(load(tmp_path), 1001, "anna", box(2))
+
     def test_rgba_exr_is_one_person(self, tmp_path: Path) -> None:
         pixels = np.dstack([box(20)] * 3 + [box(2)]).astype(np.float32)
         file = save(tmp_path / "anna.1010.exr", pixels, ("R", "G", "B", "A"))

@@ -141,7 +141,8 @@ def _from_files(given: Path, files: Sequence[Path], reading: _Reading) -> tuple[
     if movies:
         if pictures:
             raise ConfigError(
-                f"{given} mixes movies and pictures ({movies[0].name}, {pictures[0].name}); keep one kind."
+                f"{given} mixes movies and pictures ({movies[0].name}, {pictures[0].name}); keep one kind, "
+                f"or name a sequence (masks.####.png)."
             )
         return {f.stem: _from_movie(f, reading) for f in movies}, "from a movie each"
     names = {f: MaskName.of(f) for f in pictures}

@@ -72,7 +72,7 @@ def read_painted(path: Path, *, size: tuple[int, int]) -> Painted:
             _check_size(path, indices.shape[1], indices.shape[0], size)
             return _from_palette(indices, path)
     parts = list(_parts(path, size))
-    if any(key.startswith("cryptomatte/") for part in parts for key in part.metadata):
+    if _is_cryptomatte(parts):
         return _from_cryptomatte(path, size)
     layers = _layers(parts)
     if layers:
@@ -96,7 +96,16 @@ def read_person(path: Path, *, size: tuple[int, int]) -> BoolMask:
     Returns (h, w) bool. Raises MediaError when it cannot be read, ConfigError when it is of another size or holds
     labels of several people.
     """
-    part = next(_parts(path, size))
+    parts = list(_parts(path, size))
+    part, layers = parts[0], _layers(parts)
+    if len(layers) > 1 or _is_cryptomatte(parts):
+        what = f"the layers {', '.join(map(str, layers))}" if layers else "a Cryptomatte"
+        raise ConfigError(
+            f"{path} should be the mask of one person but holds {what}; give such files to --masks by themselves, "
+            f"for instance {path.parent / 'layers.####.exr'}."
+        )
+    if layers and part.alpha < 0:
+        return next(iter(layers.values()))
     if part.alpha >= 0:
         alpha = part.pixels[..., part.alpha]
         if part.pixels.shape[2] == 1 or float(alpha.min()) < _full(alpha):
@@ -255,6 +264,10 @@ def _from_cryptomatte(path: Path, size: tuple[int, int]) -> Painted:
         _check_size(path, coverage.shape[1], coverage.shape[0], size)
         masks[name] = _above_half(coverage)
     return Painted(kind="cryptomatte", regions=_regions(masks))
+
+
+def _is_cryptomatte(parts: list[_Part]) -> bool:
+    return any(key.startswith("cryptomatte/") for part in parts for key in part.metadata)
 
 
 def _layers(parts: list[_Part]) -> dict[int | str, BoolMask]:
