@@ -25,11 +25,12 @@ def evaluate(pred: str | None, tracks: Path | None, truth: Path, as_json: bool) 
 
     def action() -> None:
         from vimatte.engine.errors import ConfigError
-        from vimatte.engine.metrics.evaluate import evaluate_layers, evaluate_tracks
+        from vimatte.engine.metrics.evaluate import LayersScore, TracksScore, evaluate_layers, evaluate_tracks
         from vimatte.engine.tracks import TrackSet
 
         if (pred is None) == (tracks is None):
             raise ConfigError("Give one of --pred layers.####.exr and --tracks shot.tracks.")
+        result: LayersScore | TracksScore
         if pred is not None:
             result = evaluate_layers(pred, truth)
         else:

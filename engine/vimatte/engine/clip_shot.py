@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -104,12 +104,12 @@ class ClipShot:
                 self._pictures.put(number, kept)
             return kept
 
-    def plates(self, numbers: Iterable[int]) -> Iterator[Frame]:
+    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
         """Plates in this order, decoded ahead on threads; close the generator to end them."""
         asked = self._checked(numbers)
         return self._read_ahead(asked)
 
-    def pictures(self, numbers: Iterable[int]) -> Iterator[tuple[int, Picture]]:
+    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
         """(number, picture) in this order, decoded and transformed ahead on threads; close it to end them."""
         asked = self._checked(numbers)
         return self._pictures_ahead(asked)

@@ -24,7 +24,7 @@ class _Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned(_Event):
-    """What the job will do, before it starts."""
+    """What the job will do, said before it is done."""
 
     kind: ClassVar[str] = "planned"
     lines: tuple[tuple[str, str], ...]

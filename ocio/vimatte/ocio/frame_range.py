@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -73,7 +74,10 @@ class FrameRange:
         return len(self.numbers)
 
     def __contains__(self, number: object) -> bool:
-        return number in set(self.numbers)
+        if not isinstance(number, int):
+            return False
+        at = bisect_left(self.numbers, number)
+        return at < len(self.numbers) and self.numbers[at] == number
 
     def __str__(self) -> str:
         return FrameSet(self.numbers).frameRange() if self.numbers else "(none)"

@@ -38,7 +38,7 @@ def tracks_digest(shot: ClipShot, job: MatteJob, backend: VisBackend, keys: KeyM
     }
     hasher = hashlib.sha256(_canonical(facts))
     if keys is not None:
-        hasher.update(_canonical(list(keys.names)))
+        hasher.update(_canonical([list(keys.names), {f: sorted(n) for f, n in keys.unsaid.items()}]))
         for frame in keys.frames:
             for name in sorted(keys.masks[frame]):
                 hasher.update(f"{frame}/{name}/".encode() + keys.masks[frame][name].counts.tobytes())

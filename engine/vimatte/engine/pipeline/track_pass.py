@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.errors import BackendError, MediaError
-from vimatte.engine.events import Event, PhaseStarted, Progress, TracksReady, Warned
+from vimatte.engine.events import Event, PhaseStarted, Planned, Progress, TracksReady, Warned
 from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline.request import tracks_digest
 from vimatte.engine.registry import VIS
@@ -49,6 +49,7 @@ def _tracked(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Gen
     if job.masks is not None:
         loaded = load_masks(job.masks, info=shot.info, frames=shot.frames)
         keys = loaded.keys
+        yield Planned(lines=(("masks", loaded.interpretation),))
         for warning in loaded.warnings:
             yield Warned(message=warning)
     request = tracks_digest(shot, job, backend, keys)
