@@ -143,17 +143,18 @@ def write_cryptomatte(
 
 def _ranked(mattes: Mapping[str, Floats], ids: Mapping[str, int], depth: int) -> Floats:
     """Give (h, w, 4 * ceil(depth / 2)): id, coverage, id, coverage… by falling coverage, zeros after the last."""
-    coverage = np.stack([np.asarray(m, dtype=np.float32) for m in mattes.values()])
-    coverage = np.clip(np.nan_to_num(coverage, nan=0.0), 0.0, 1.0)
-    floats = np.array([ids[name] for name in mattes], dtype=np.uint32)
+    stacked = np.stack([np.asarray(m, dtype=np.float32) for m in mattes.values()])
+    height, width = stacked.shape[1:]
+    somebody = np.flatnonzero((stacked > 0).any(axis=0))
+    coverage = np.clip(np.nan_to_num(stacked.reshape(len(stacked), -1)[:, somebody], nan=0.0), 0.0, 1.0)
+    bits = np.array([ids[name] for name in mattes], dtype=np.uint32)
     order = np.argsort(-coverage, axis=0, kind="stable")[:depth]
     ranked = np.take_along_axis(coverage, order, axis=0)
-    bits = np.where(ranked > 0, floats[order], np.uint32(0))
-    out = np.zeros((*coverage.shape[1:], 4 * ((depth + 1) // 2)), dtype=np.float32)
+    out = np.zeros((height * width, 4 * ((depth + 1) // 2)), dtype=np.float32)
     for rank in range(len(order)):
-        out[..., 2 * rank] = bits[rank].view(np.float32)
-        out[..., 2 * rank + 1] = ranked[rank]
-    return out
+        out[somebody, 2 * rank] = np.where(ranked[rank] > 0, bits[order[rank]], np.uint32(0)).view(np.float32)
+        out[somebody, 2 * rank + 1] = ranked[rank]
+    return out.reshape(height, width, -1)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
