@@ -23,6 +23,11 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _NO_MOVIES = frozenset({"tty", "bin", "xbin", "adf", "idf", "image2", "concat", "lavfi"})
 """Formats in which FFmpeg paints text or pictures as video."""
 
+_NEAR = 8
+"""Frames that are decoded through rather than jumped over."""
+_INTRA_PICTURES = frozenset({1, 5})
+"""FFmpeg's picture types I and SI."""
+
 
 class UndecodableFrame(Exception):  # noqa: N818 (a signal between decoder and clip, never shown)
     """The decoder does not give a frame."""
@@ -98,14 +103,15 @@ class MovieDecoder:
         self._last = -1
         self._held: tuple[int, VideoFrame] | None = None
         self._broken = False
+        self._distrusted: set[int] = set()
 
     def frame(self, rank: int) -> VideoFrame:
         """Decode the frame of this rank. Raises UndecodableFrame."""
         if self._held is not None and self._held[0] == rank:
             return self._held[1]
-        if self._output is None or rank <= self._last or self._is_behind_key(rank):
-            self._output = self._outputs(self._packets_for(rank))
-            self._last, self._held, self._broken = -1, None, False
+        if self._output is None or rank <= self._last or self._is_far(rank):
+            self._start_for(rank)
+        assert self._output is not None
         for found, frame in self._output:
             self._last = found
             if frame.key_frame:
@@ -124,14 +130,45 @@ class MovieDecoder:
         self._output = self._held = None
         self._source.close()
 
-    def _is_behind_key(self, rank: int) -> bool:
-        key = self._index.key_before(rank)
-        return key is not None and self._last >= 0 and self._index.keys[key] > self._index.times[self._last]
+    def _is_far(self, rank: int) -> bool:
+        """Whether a keyframe lies far enough ahead that seeking is quicker than decoding on."""
+        key = self._trusted_key(rank)
+        near = self._last + _NEAR
+        return key >= 0 and near < len(self._index.times) and self._index.keys[key] > self._index.times[near]
 
-    def _packets_for(self, rank: int) -> Iterator[Any]:
-        """Packets from the keyframe that a frame needs."""
+    def _trusted_key(self, rank: int) -> int:
         key = self._index.key_before(rank)
-        if key is None:
+        while key in self._distrusted:
+            key -= 1
+        return key
+
+    def _start_for(self, rank: int) -> None:
+        """Begin to decode at the last keyframe from which this frame comes out right."""
+        while True:
+            key = self._trusted_key(rank)
+            self._last, self._held, self._broken = -1, None, False
+            self._output = self._outputs(self._packets_from(key))
+            if key < 0 or self._proves(key):
+                return
+            # Some containers (MXF) call any frame a keyframe; refreshed row by row, H.264 has none that is whole.
+            self._distrusted.add(key)
+
+    def _proves(self, key: int) -> bool:
+        """Decode what was called a keyframe: whether it comes out, and as a picture that needs no other."""
+        wanted = self._index.rank(self._index.keys[key])
+        assert self._output is not None
+        if wanted is None:
+            return True
+        for found, frame in self._output:
+            if found < wanted:
+                continue
+            self._output = chain([(found, frame)], self._output)
+            return found == wanted and (frame.key_frame or int(frame.pict_type) in _INTRA_PICTURES)
+        return False
+
+    def _packets_from(self, key: int) -> Iterator[Any]:
+        """Packets from a keyframe, or from the movie's start, on."""
+        if key < 0:
             self._reopen()
             return self._source.packets()
         time, seek = self._index.keys[key], self._index.key_seeks[key]

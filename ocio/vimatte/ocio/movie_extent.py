@@ -75,7 +75,7 @@ def _promised(source: MovieSource, index: PacketIndex) -> int:
     container = source.container
     if count or index.counted or "matroska" not in container.format.name or len(container.streams) > 1:
         return count
-    rate = measure_rate(index, Fraction(source.stream.time_base), hints=(source.stream.average_rate,))
+    rate = measure_rate(_before_hole(index), Fraction(source.stream.time_base), hints=(source.stream.average_rate,))
     lasting = round(Fraction(container.duration or 0, 1_000_000) * rate)
     short = lasting - len(index.times)
     return lasting if short > max(2, lasting // 50) else 0

@@ -28,7 +28,7 @@ class PacketIndex:
     times: tuple[int, ...]
     """Presentation times in stream ticks, ascending: the frame of rank i is shown at times[i]."""
     keys: tuple[int, ...]
-    """Presentation times of keyframes, in decoding order."""
+    """Presentation times of keyframes, ascending."""
     key_seeks: tuple[int, ...]
     """Time to seek to for each key: its decoding time."""
     counted: bool
@@ -43,16 +43,15 @@ class PacketIndex:
         place = bisect_right(self.times, time) - 1
         return place if place >= 0 and self.times[place] == time else None
 
-    def key_before(self, rank: int, *, back: int = 0) -> int | None:
-        """Index of the keyframe to decode from for a frame, `back` keyframes earlier; None for the movie's start."""
+    def key_before(self, rank: int) -> int:
+        """Place in `keys` of the keyframe to decode from for a frame; -1 for the movie's start."""
         # A frame shown before a keyframe but stored after it (open GOP) needs the keyframe before that one.
-        usable = [k for k, time in enumerate(self.keys) if time <= self.times[rank]]
-        return usable[-1 - back] if len(usable) > back else None
+        return bisect_right(self.keys, self.times[rank]) - 1
 
     def next_key_rank(self, rank: int) -> int:
         """Rank of the first keyframe shown after this frame; the number of frames when there is none."""
-        later = [time for time in self.keys if time > self.times[rank]]
-        found = self.rank(min(later)) if later else None
+        place = bisect_right(self.keys, self.times[rank])
+        found = self.rank(self.keys[place]) if place < len(self.keys) else None
         return len(self.times) if found is None else found
 
 
@@ -76,7 +75,7 @@ def index_packets(container: Any, stream: Any) -> PacketIndex:
         times: list[int] = list(range(len(packets)))
         return PacketIndex(times=tuple(times), keys=(), key_seeks=(), counted=True, intra=False, damaged=damaged)
     shown = sorted({pts for pts, _, _ in packets if pts is not None})
-    keys = [(pts, pts if dts is None else dts) for pts, dts, key in packets if key and pts is not None]
+    keys = sorted((pts, pts if dts is None else dts) for pts, dts, key in packets if key and pts is not None)
     return PacketIndex(
         times=tuple(shown),
         keys=tuple(pts for pts, _ in keys),

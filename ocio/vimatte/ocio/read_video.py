@@ -41,9 +41,9 @@ _AHEAD = 2
 class MovieClip:
     """A movie whose frames are numbered from `start_frame` in the order they are shown.
 
-    Known limits: chroma siting other than the MPEG-2 one (left; centred for Motion JPEG and MPEG-1) is not read from
-    the stream; edit lists are followed only as far as FFmpeg marks packets to be dropped; H.264 with rolling intra
-    refresh instead of keyframes may differ after a jump.
+    Known limits: chroma is taken to lie where MPEG-2 puts it (left; in the middle for Motion JPEG and MPEG-1), whatever
+    the stream says; edit lists are followed only as far as FFmpeg marks packets to be dropped; mirrored display
+    matrices are not applied; MPEG program streams may lack frames at their ends.
     """
 
     def __init__(self, path: Path, *, start_frame: int, space: str, threads: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vimatte.ocio.errors import MediaError
+from vimatte.ocio.movie_decoder import MovieSource
 from vimatte.ocio.read_video import MovieClip
 from vimatte.ocio.readers import open_clip
 from vimatte.ocio.timecode import Timecode
@@ -233,6 +234,35 @@ class TestAccess:
             random.Random(3).shuffle(order)
             for number in order:
                 np.testing.assert_array_equal(clip.read(number).rgb, straight[number].rgb, err_msg=str(number))
+
+    def test_rolling_refresh_without_true_keyframes_is_exact_too(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(5)
+        ramp = np.cumsum(rng.integers(-2, 3, 64 * 48)).reshape(48, 64)
+        frames = []
+        for n in range(50):
+            luma = np.clip(np.roll(ramp, n, 1) % 180 + 30, 16, 235).astype(np.uint8)
+            half = np.full((24, 32), 128, np.uint8)
+            frames.append(planes_frame([luma, half, half], "yuv420p"))
+        path = write_movie(
+            tmp_path / "a.mp4",
+            frames,
+            codec="libx264",
+            pix_fmt="yuv420p",
+            options={"x264-params": "intra-refresh=1:keyint=15:bframes=0"},
+            tags=REC709,
+        )
+        with open_movie(path) as clip:
+            straight = {frame.number: frame.rgb for frame in clip.frames(clip.info.frames)}
+            for number in (1048, 1020, 1035, 1050, 1016, 1017):
+                np.testing.assert_array_equal(clip.read(number).rgb, straight[number], err_msg=str(number))
+
+    def test_reading_in_order_never_seeks(self, with_b_frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seeks: list[int] = []
+        seek = MovieSource.seek
+        with open_movie(with_b_frames) as clip:
+            monkeypatch.setattr(MovieSource, "seek", lambda self, time: seeks.append(time) or seek(self, time))
+            assert len(list(clip.frames(range(1013, 1051)))) == 38
+        assert len(seeks) == 1
 
     def test_reading_from_the_middle_and_in_any_order(self, with_b_frames: Path) -> None:
         with open_movie(with_b_frames) as clip:
