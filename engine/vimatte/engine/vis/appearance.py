@@ -90,9 +90,9 @@ class LocalColours:
         return counts.reshape(len(planes), self._rows, self._cols, size).astype(np.float32)
 
     def likelihood(
-        self, counts: NDArray[np.float32], index: NDArray[np.uint8], *, window: tuple[slice, slice], floor: float = 2e-3
+        self, counts: NDArray[np.float32], index: NDArray[np.uint8], *, floor: float = 2e-3
     ) -> Planes:
-        """(n, h, w) of the window: how usual each pixel's colour is near it within each class.
+        """(n, h, w): how usual each pixel's colour is near it within each class.
 
         Where a class has few pixels nearby its colours of the whole picture stand in.
         """
@@ -103,12 +103,12 @@ class LocalColours:
         stand_in = 0.25 * self._cell**2
         chance = (near + stand_in * whole[:, None, None]) / (total + stand_in)
         chance = chance @ self._palette.alike + floor / len(self._palette.colours)
-        rows, cols = window
-        y = np.arange(rows.start, rows.stop, dtype=np.float32) / self._cell
-        x = np.arange(cols.start, cols.stop, dtype=np.float32) / self._cell
-        y0, x0 = np.floor(y).astype(np.int32), np.floor(x).astype(np.int32)
+        height, width = index.shape
+        y = np.arange(height, dtype=np.float32) / self._cell
+        x = np.arange(width, dtype=np.float32) / self._cell
+        y0, x0 = y.astype(np.int32), x.astype(np.int32)
         fy, fx = (y - y0)[:, None], (x - x0)[None]
-        here = index[window].astype(np.int32)
+        here = index.astype(np.int32)
         size = chance.shape[3]
         out = np.zeros((len(counts), *here.shape), np.float32)
         flat = chance.reshape(len(counts), -1)

@@ -1,8 +1,8 @@
 """Dense optical flow between working copies of two pictures, how far it can be trusted, and the camera's own motion.
 
-Flow by Dense Inverse Search (Kroeger et al., ECCV 2016) as OpenCV has it. All fields look backwards the way a warp needs
-them: `flow` of shape (h, w, 2) at a pixel (x, y) of the picture we are on says where that point was, `(x, y) + flow`, in
-the picture we came from.
+Flow by Dense Inverse Search (Kroeger et al., ECCV 2016) as OpenCV has it. All fields look backwards as a warp needs it:
+`flow` of shape (h, w, 2) at a pixel (x, y) of the picture we are on says where that point was, `(x, y) + flow`, in the
+picture we came from.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = [
     "camera_homography",
     "consistency",
     "flow_between",
+    "sample_grid",
     "warp",
     "working_size",
 ]
@@ -39,27 +40,46 @@ def working_size(width: int, height: int, *, long_side: int = 960) -> tuple[int,
 
 def flow_between(now: WorkingImage, before: WorkingImage) -> FlowPair:
     """Flow (now -> before, before -> now) of two working copies of one size."""
-    engine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     engine.setUseSpatialPropagation(True)
     engine.setFinestScale(1)
     one, two = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in (now, before))
-    return engine.calc(one, two, None), engine.calc(two, one, None)
+    start = np.zeros((*one.shape, 2), np.float32)
+    return (
+        np.asarray(engine.calc(one, two, start.copy()), np.float32),
+        np.asarray(engine.calc(two, one, start), np.float32),
+    )
 
 
-def warp(image: NDArray[np.generic], flow: Field, *, border: float = 0.0) -> NDArray[np.generic]:
-    """Fetch `image` (h, w) or (h, w, c) of the picture before along `flow`: linear; `border` outside the picture."""
+def sample_grid(window: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(x, y) of the pixels of a window, each (h, w) float32."""
+    rows, cols = window
+    y, x = np.mgrid[rows, cols].astype(np.float32)
+    return x, y
+
+
+def warp(
+    image: NDArray[np.float32], flow: Field, *, window: tuple[slice, slice] | None = None, border: float | None = 0.0
+) -> NDArray[np.float32]:
+    """Fetch `image` (h, w) or (h, w, c) of the picture before along `flow`, linearly.
+
+    With a `window` only that part of the picture now is made, and `flow` has its size. `border` stands in outside the
+    picture; None repeats its edge.
+    """
     height, width = flow.shape[:2]
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return np.asarray(
-        cv2.remap(
+    x, y = sample_grid(window if window is not None else (slice(0, height), slice(0, width)))
+    if border is None:
+        found = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        found = cv2.remap(
             image,
-            grid_x + flow[..., 0],
-            grid_y + flow[..., 1],
+            x + flow[..., 0],
+            y + flow[..., 1],
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(border, border, border, border),
         )
-    )
+    return np.asarray(found, np.float32)
 
 
 def consistency(pair: FlowPair, *, slack: float = 1.0, growth: float = 0.1) -> NDArray[np.float32]:
@@ -74,7 +94,7 @@ def consistency(pair: FlowPair, *, slack: float = 1.0, growth: float = 0.1) -> N
     error = (round_trip**2).sum(axis=2)
     way = np.sqrt((back**2).sum(axis=2))
     score = np.exp(-error / (slack + growth * way) ** 2)
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    grid_x, grid_y = sample_grid((slice(0, height), slice(0, width)))
     x, y = grid_x + back[..., 0], grid_y + back[..., 1]
     inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
     return np.where(inside, score, 0.0).astype(np.float32)

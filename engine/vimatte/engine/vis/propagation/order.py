@@ -9,7 +9,7 @@ import numpy as np
 from vimatte.engine.vis.propagation.layer import Moved
 from vimatte.engine.vis.propagation.soft import Probability
 
-__all__ = ["FrontOrder", "stacked"]
+__all__ = ["FrontOrder"]
 
 
 class FrontOrder:
@@ -18,26 +18,20 @@ class FrontOrder:
     def __init__(self) -> None:
         self._scores: dict[tuple[int, int], float] = {}
 
-    def watch(self, moved: Mapping[int, Moved], height: int, width: int) -> None:
-        """Gather evidence from the overlaps of the predicted layers: whose colours are there, who was seen there."""
+    def watch(self, moved: Mapping[int, Moved]) -> None:
+        """Gather evidence from overlaps of predicted layers of one window: whose colours are there, who was seen."""
         ids = sorted(moved)
-        full = {}
-        for one in ids:
-            shape, seen = np.zeros((2, height, width), np.float32)
-            gap = np.full((height, width), 1e4, np.float32)
-            shape[moved[one].window], seen[moved[one].window] = moved[one].shape, moved[one].seen
-            gap[moved[one].window] = moved[one].mismatch
-            full[one] = (shape, seen, gap)
         for at, one in enumerate(ids):
             for two in ids[at + 1 :]:
-                both = np.minimum(full[one][0], full[two][0]) > 0.4
+                first, second = moved[one], moved[two]
+                both = np.minimum(first.shape, second.shape) > 0.4
                 area = int(np.count_nonzero(both))
                 old = self._scores.get((one, two), 0.0)
                 if area < 20:
                     self._scores[one, two] = 0.95 * old
                     continue
-                colours = np.clip((full[two][2] - full[one][2])[both] / 200.0, -1, 1).mean()
-                before = (full[one][1] - full[two][1])[both].mean()
+                colours = np.clip((second.mismatch - first.mismatch)[both] / 200.0, -1, 1).mean()
+                before = (first.seen - second.seen)[both].mean()
                 new = (float(colours) + 0.5 * float(before)) * min(1.0, area / 300)
                 self._scores[one, two] = float(np.clip(0.85 * old + new, -3, 3))
 
@@ -46,24 +40,17 @@ class FrontOrder:
         score = self._scores.get((min(one, two), max(one, two)), 0.0) * (1 if one < two else -1)
         return score + 0.4 * float(np.clip((feet[one] - feet[two]) / 12.0, -1, 1))
 
-
-def stacked(
-    moved: Mapping[int, Moved], order: FrontOrder, height: int, width: int
-) -> tuple[dict[int, Probability], dict[int, Probability]]:
-    """(id -> (h, w) probability to be seen, id -> whole shape): layers with those in front taken away."""
-    shapes: dict[int, Probability] = {}
-    feet: dict[int, float] = {}
-    for one, layer in sorted(moved.items()):
-        shapes[one] = np.zeros((height, width), np.float32)
-        shapes[one][layer.window] = layer.shape
-        rows = np.flatnonzero((layer.shape > 0.5).any(axis=1))
-        feet[one] = float(rows[-1] + layer.window[0].start) if rows.size else 0.0
-    seen: dict[int, Probability] = {}
-    for one, shape in shapes.items():
-        left = shape.copy()
-        for two, other in shapes.items():
-            if two != one:
-                score = order.in_front(one, two, feet=feet)
-                left *= 1.0 - other / (1.0 + np.exp(4.0 * score))
-        seen[one] = left
-    return seen, shapes
+    def stack(self, moved: Mapping[int, Moved]) -> dict[int, Probability]:
+        """Id -> (h, w) probability of being seen: each layer with those in front of it taken away."""
+        feet: dict[int, float] = {}
+        for one, layer in moved.items():
+            rows = np.flatnonzero((layer.shape > 0.5).any(axis=1))
+            feet[one] = float(rows[-1]) if rows.size else 0.0
+        seen: dict[int, Probability] = {}
+        for one, layer in sorted(moved.items()):
+            left = layer.shape.copy()
+            for two, other in sorted(moved.items()):
+                if two != one:
+                    left *= 1.0 - other.shape / (1.0 + np.exp(4.0 * self.in_front(one, two, feet=feet)))
+            seen[one] = left
+        return seen

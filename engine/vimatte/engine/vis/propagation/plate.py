@@ -36,9 +36,8 @@ class Plate:
         self.seen = cv2.remap(self.seen, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         self.seen[self.seen < 0.98] = 0.0
 
-    def learn(self, lab: Lab, background: Plane) -> None:
-        """Take in the pixels that are surely background (`background` (h, w) above 0.5)."""
-        sure = background > 0.5
+    def learn(self, lab: Lab, sure: NDArray[np.bool_]) -> None:
+        """Take in the pixels (h, w) that are surely background."""
         known = self.seen > 0
         gap = ((lab - self.mean) ** 2).sum(axis=2)
         fresh, again = sure & ~known, sure & known
