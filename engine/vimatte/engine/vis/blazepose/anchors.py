@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vimatte.engine.masks import mask_iou
-from vimatte.engine.vis.associate import Carry, Sighting, Tracklet
+from vimatte.engine.vis.associate import Carry, Sighting, Tracklet, colour_distance
 from vimatte.engine.vis.backend import VisOptions
 
-__all__ = ["SETTINGS", "Kept", "choose"]
+__all__ = ["SETTINGS", "Kept", "choose", "colour_limit", "looks"]
 
 SETTINGS = {
     "anchor_quality": 0.6,
@@ -20,16 +21,23 @@ SETTINGS = {
     "person_mean": 0.55,
     "person_share": 0.25,
     "absent_after": 12,
+    "colour_least": 0.12,
+    "colour_spread": 2.5,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One person: the sightings that can be trusted, and the places of frames where nobody was there."""
+    """One person: the sightings that can be trusted, those that cannot, and where nobody can be expected."""
 
     sightings: tuple[Sighting, ...]
+    """In order of frames; these become anchors."""
+    doubtful: tuple[Sighting, ...]
+    """Seen there in their own colours, but the mask may be wrong."""
     absent: tuple[int, ...]
+    """Places of frames well before the first and well after the last sighting."""
     score: float
+    """0 to 1."""
 
 
 def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, options: VisOptions) -> list[Kept]:
@@ -40,7 +48,12 @@ def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, o
         if not _is_person(one.sightings, trusted, count=count, area=area, options=options):
             continue
         score = float(np.mean([s.quality for s in trusted]))
-        kept.append(Kept(tuple(trusted), _absent(one.sightings, count), score))
+        limit = colour_limit(one.sightings)
+        usual = looks(one.sightings)
+        doubtful = tuple(
+            s for s in one.sightings if not any(s is t for t in trusted) and colour_distance(s.colour, usual) <= limit
+        )
+        kept.append(Kept(tuple(trusted), doubtful, _absent(one.sightings, count), score))
     if options.max_instances is not None and len(kept) > options.max_instances:
         ranked = sorted(kept, key=lambda k: -sum(s.mask.area for s in k.sightings))[: options.max_instances]
         kept = [k for k in kept if any(k is r for r in ranked)]
@@ -67,8 +80,10 @@ def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
     """Those of good quality that flow also carries from or to a neighbour of the same person."""
     by_place: Mapping[int, Sighting] = {s.at: s for s in sightings}
     good: list[Sighting] = []
+    usual = looks(sightings)
+    limit = colour_limit(sightings)
     for one in sightings:
-        if one.quality < SETTINGS["anchor_quality"]:
+        if one.quality < SETTINGS["anchor_quality"] or colour_distance(one.colour, usual) > limit:
             continue
         mask = one.mask.decode()
         near = [by_place[one.at + d] for d in (-2, -1, 1, 2) if one.at + d in by_place]
@@ -76,6 +91,19 @@ def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
         if not agreements or np.median(agreements) >= SETTINGS["anchor_agreement"]:
             good.append(one)
     return good
+
+
+def looks(sightings: Sequence[Sighting]) -> NDArray[np.float32]:
+    """The usual colours of somebody: the median histogram, again with squares that sum to 1."""
+    usual = np.median([s.colour for s in sightings], axis=0)
+    return np.asarray(usual / max(float(np.linalg.norm(usual)), 1e-6), np.float32)
+
+
+def colour_limit(sightings: Sequence[Sighting]) -> float:
+    """How far from the usual colours somebody's mask may stray: a mask that covers two people strays further."""
+    usual = looks(sightings)
+    median = float(np.median([colour_distance(s.colour, usual) for s in sightings]))
+    return max(SETTINGS["colour_least"], SETTINGS["colour_spread"] * median)
 
 
 def _absent(sightings: Sequence[Sighting], count: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis import associate, propagate
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
-from vimatte.engine.vis.blazepose import anchors, look, search
+from vimatte.engine.vis.blazepose import again, anchors, look, search
 from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Finder
 from vimatte.engine.vis.blazepose.search import Search
@@ -41,8 +41,15 @@ class BlazePose:
     def settings(self) -> Mapping[str, str | int | float]:
         """Everything that changes a track."""
         hashes = {f"weights.{f.name}": f.sha256 for f in weight_set(self.name).files}
-        own = {"finder": "blazepose 1", "long_side": _LONG_SIDE, "detect_every": _EVERY}
-        parts = (look.SETTINGS, search.SETTINGS, associate.SETTINGS, anchors.SETTINGS, propagate.SETTINGS)
+        own: dict[str, str | int | float] = {"finder": "blazepose 1", "long_side": _LONG_SIDE, "detect_every": _EVERY}
+        parts = (
+            look.SETTINGS,
+            search.SETTINGS,
+            again.SETTINGS,
+            associate.SETTINGS,
+            anchors.SETTINGS,
+            propagate.SETTINGS,
+        )
         return {**own, **{k: v for part in parts for k, v in part.items()}, **hashes}
 
     def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
@@ -60,6 +67,7 @@ class BlazePose:
             area=finding.thumbs.width * finding.thumbs.height,
             options=options,
         )
+        kept = again.look_again(finding, kept)
         width, height = shot.info.width, shot.info.height
         found = [
             Cast(

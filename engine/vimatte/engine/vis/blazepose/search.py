@@ -40,7 +40,7 @@ class Search:
     def __init__(self, frames: WorkingFrames, numbers: Sequence[int], finder: Finder) -> None:
         self._frames = frames
         self._numbers = numbers
-        self._finder = finder
+        self.finder = finder
         self.thumbs = Thumbs(frames.width, frames.height)
         self._scale = self.thumbs.width / frames.width
         self.finds: list[list[Find]] = []
@@ -50,12 +50,12 @@ class Search:
         total = 2 * len(self._numbers)
         expected: list[tuple[Body, BoolMask, int]] = []
         for at, _ in enumerate(self._numbers):
-            image = self._image(at)
+            image = self.image(at)
             self.thumbs.add(at, image)
             bodies = [self._moved(b, m, at - 1, ahead=True) for b, m, _ in expected]
             full = at % every == 0 or at == len(self._numbers) - 1
-            seen = self._finder.look(image, also=bodies) if full else self._finder.follow(image, bodies=bodies)
-            found = self._finds(at, image, seen)
+            seen = self.finder.look(image, also=bodies) if full else self.finder.follow(image, bodies=bodies)
+            found = self.describe(at, image, seen)
             self.finds.append(found)
             expected = self._expect(found, expected, bodies, at)
             yield Progress(phase="find", done=at + 1, total=total, detail=f"{len(found)} people")
@@ -64,7 +64,8 @@ class Search:
             yield Progress(phase="find", done=total - at - 1, total=total)
         yield Progress(phase="find", done=total, total=total)
 
-    def _image(self, at: int) -> WorkingImage:
+    def image(self, at: int) -> WorkingImage:
+        """Working copy of the frame at place `at`."""
         return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + 16])
 
     def _moved(self, body: Body, mask: BoolMask, at: int, *, ahead: bool) -> Body:
@@ -101,15 +102,24 @@ class Search:
                 missing.append(self._moved(find.body, find.sighting.mask.decode(), at + 1, ahead=False))
         if not missing:
             return
-        image = self._image(at)
-        for find in self._finds(at, image, self._finder.follow(image, bodies=missing)):
+        image = self.image(at)
+        for find in self.describe(at, image, self.finder.follow(image, bodies=missing)):
             mask = find.sighting.mask.decode()
             if not any(np.count_nonzero(mask & m) > 0.5 * min(mask.sum(), m.sum()) for m in present):
-                placed = replace(find, sighting=replace(find.sighting, index=len(self.finds[at])))
-                self.finds[at].append(placed)
+                self.add(find)
                 present.append(mask)
 
-    def _finds(self, at: int, image: WorkingImage, seen: Sequence[Seen]) -> list[Find]:
+    def add(self, find: Find) -> Find:
+        """Put a find among those of its frame, and return it with its index."""
+        at = find.sighting.at
+        placed = replace(find, sighting=replace(find.sighting, index=len(self.finds[at])))
+        self.finds[at].append(placed)
+        return placed
+
+    def describe(
+        self, at: int, image: WorkingImage, seen: Sequence[Seen], *, without: BoolMask | None = None
+    ) -> list[Find]:
+        """Finds of the frame at place `at`: snapped, every pixel given to one of them, crumbs and `without` removed."""
         height, width = image.shape[:2]
         softs = [
             snap(
@@ -122,7 +132,7 @@ class Search:
         owned = _share([soft * s.quality for soft, s in zip(softs, seen, strict=True)])
         finds: list[Find] = []
         for soft, own, one in zip(softs, owned, seen, strict=True):
-            mask = largest_parts((soft > 0.5) & own)
+            mask = _large_parts((soft > 0.5) & own if without is None else (soft > 0.5) & own & ~without)
             small = self.thumbs.shrink(mask.astype(np.float32))
             if not small.any():
                 continue
@@ -153,7 +163,7 @@ def _share(weights: Sequence[NDArray[np.float32]]) -> list[BoolMask]:
     return [best == k for k in range(len(weights))]
 
 
-def largest_parts(mask: BoolMask, *, least: float = 0.03) -> BoolMask:
+def _large_parts(mask: BoolMask, *, least: float = 0.03) -> BoolMask:
     """Without crumbs: connected parts smaller than `least` of the largest."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
