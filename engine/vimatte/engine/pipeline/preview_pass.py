@@ -2,52 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import closing
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 
 from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.events import Event, PhaseStarted, Progress
 from vimatte.engine.preview import ContactSheet, colour_of, overlay
+from vimatte.engine.preview.overlay import shrunk
 from vimatte.ocio.output_pattern import OutputPattern
-from vimatte.ocio.read_layers import LayersFile, read_layers
-from vimatte.ocio.write_video import PreviewWriter
+from vimatte.ocio.read_layers import read_layers
+from vimatte.ocio.write_video import LONG_SIDE, PreviewWriter
 
 __all__ = ["preview_shot"]
 
-_LONG_SIDE = 1280
-
 
 def preview_shot(shot: ClipShot, pattern: OutputPattern) -> Generator[Event]:
-    """Write `layers.preview.mp4` (not for stills) and `layers.contact.png`. Memory does not grow with the shot."""
+    """Write `layers.contact.png`, and for moving shots `layers.preview.mp4`. Memory does not grow with the shot."""
     frames = list(shot.frames)
+    info = shot.info
     first = read_layers(pattern.path(frames[0]))
-    scale = min(1.0, _LONG_SIDE / max(shot.info.width, shot.info.height))
-    size = (max(1, round(shot.info.width * scale)), max(1, round(shot.info.height * scale)))
-    colours = {name: colour_of(first.ids.get(name, i + 1)) for i, name in enumerate(first.alphas)}
-    sheet = ContactSheet(names=tuple(first.alphas), colours=colours, frames=frames, title=str(pattern))
+    colours = {name: colour_of(first.ids.get(name, i)) for i, name in enumerate(first.alphas, start=1)}
+    sheet = ContactSheet(tuple(first.alphas), colours=colours, frames=frames, title=info.path.name)
     yield PhaseStarted(phase="preview", total=len(frames))
-    with (
-        PreviewWriter(pattern.preview, width=size[0], height=size[1], fps=shot.info.fps) as movie,
-        closing(shot.pictures(frames)) as pictures,
-    ):
-        for done, (number, picture) in enumerate(pictures, start=1):
-            layers = read_layers(pattern.path(number))
-            small, alphas = _fit(picture, layers, size)
-            movie.write(overlay(small, alphas, colours))
-            if number in sheet.frames_wanted:
-                sheet.add(number, small, alphas)
+    with ExitStack() as stack:
+        movie: PreviewWriter | None = None
+        for done, (number, full) in enumerate(stack.enter_context(closing(shot.pictures(frames))), start=1):
+            alphas = {n: shrunk(a, LONG_SIDE) for n, a in read_layers(pattern.path(number)).alphas.items()}
+            picture = shrunk(full, LONG_SIDE)
+            sheet.add(number, picture, alphas)
+            if len(frames) > 1:
+                painted = overlay(picture, alphas, colours, caption=str(number))
+                height, width = painted.shape[:2]
+                movie = movie or stack.enter_context(
+                    PreviewWriter(
+                        pattern.preview, width=width, height=height, fps=info.fps, pixel_aspect=info.pixel_aspect
+                    )
+                )
+                movie.write(painted)
             yield Progress(phase="preview", done=done, total=len(frames), detail=f"frame {number}")
     sheet.save(pattern.contact_sheet)
-
-
-def _fit(
-    picture: NDArray[np.float32], layers: LayersFile, size: tuple[int, int]
-) -> tuple[NDArray[np.float32], Mapping[str, NDArray[np.float32]]]:
-    if picture.shape[1::-1] == size:
-        return picture, layers.alphas
-    shrink = {name: cv2.resize(a, size, interpolation=cv2.INTER_AREA) for name, a in layers.alphas.items()}
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), shrink

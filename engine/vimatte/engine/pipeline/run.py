@@ -16,6 +16,7 @@ from vimatte.engine.pipeline.plan import pattern_of, plan_lines, refuse_to_overw
 from vimatte.engine.pipeline.preview_pass import preview_shot
 from vimatte.engine.pipeline.track_pass import ready_tracks
 from vimatte.ocio.frame_range import FrameRange
+from vimatte.ocio.output_pattern import OutputPattern
 
 __all__ = ["open_clip", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]
 
@@ -62,6 +63,11 @@ def _open(job: MatteJob, device: str) -> ClipShot:
     )
 
 
+def _looks(shot: ClipShot, pattern: OutputPattern) -> dict[str, str]:
+    movie = {"preview": str(pattern.preview)} if len(shot.frames) > 1 else {}
+    return {**movie, "contact sheet": str(pattern.contact_sheet)}
+
+
 def plan_job(job: MatteJob) -> Generator[Event]:
     """Say what a job would do; nothing is written. Raises what running it would raise at its start."""
     device = choose_device(job.device)
@@ -92,7 +98,7 @@ def run_job(job: MatteJob) -> Generator[Event]:
             files["cryptomatte"] = str(pattern.sibling("crypto"))
         if job.preview:
             yield from preview_shot(shot, pattern)
-            files |= {"preview": str(pattern.preview), "contact sheet": str(pattern.contact_sheet)}
+            files |= _looks(shot, pattern)
         yield JobDone(frames=len(shot.frames), written=written, seconds=time.monotonic() - started, files=files)
 
 
@@ -115,5 +121,5 @@ def run_preview(job: MatteJob) -> Generator[Event]:
     with _open(job, "cpu") as shot:
         pattern = pattern_of(job, shot)
         yield from preview_shot(shot, pattern)
-        files = {"preview": str(pattern.preview), "contact sheet": str(pattern.contact_sheet)}
+        files = _looks(shot, pattern)
         yield JobDone(frames=len(shot.frames), written=0, seconds=time.monotonic() - started, files=files)
