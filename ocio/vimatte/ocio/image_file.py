@@ -102,7 +102,7 @@ def read_image(path: Path) -> ImagePixels:
         picked = [index - begin for index in header.channels]
         whole = _windowed(np.asarray(raw).reshape(spec.height, spec.width, end - begin), spec)
         turned = _oriented(whole, spec.get_int_attribute("Orientation", 1))
-        rgb = _as_float(np.ascontiguousarray(turned[..., picked[:3]]), spec)
+        rgb = _as_float(_colour_planes(turned, picked[:3]), spec)
         alpha = _as_float(np.ascontiguousarray(turned[..., picked[3]]), spec) if len(picked) == 4 else None
         return ImagePixels(header=header, rgb=rgb, alpha=alpha)
 
@@ -288,6 +288,14 @@ def _oriented(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return pixels
+
+
+def _colour_planes(pixels: NDArray[Any], picked: Sequence[int]) -> NDArray[Any]:
+    """Copy the three channels out; neighbours in order, as nearly always, are cut out as one slice."""
+    first = picked[0]
+    if list(picked) == [first, first + 1, first + 2]:
+        return np.ascontiguousarray(pixels[..., first : first + 3])
+    return np.ascontiguousarray(pixels[..., list(picked)])
 
 
 def _as_float(codes: NDArray[Any], spec: Any) -> Pixels:
