@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -16,6 +17,8 @@ __all__ = ["PacketIndex", "index_packets", "is_steady", "measure_rate"]
 
 _log = logging.getLogger(__name__)
 
+_INTRA_CODECS = frozenset({"prores", "dnxhd", "mjpeg", "png", "v210", "cfhd"})
+"""Codecs whose frames are stored in the order they are shown."""
 _RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
     Fraction(n) for n in (24, 25, 30, 48, 50, 60, 12, 15, 16, 10, 8, 20, 100, 120)
 )
@@ -56,7 +59,34 @@ class PacketIndex:
 
 
 def index_packets(container: Any, stream: Any) -> PacketIndex:
-    """Read every packet of a video stream once. Leaves the container at its end."""
+    """Find every packet of a video stream: in the header's own table where that is enough, else by reading them all.
+
+    Leaves the container anywhere.
+    """
+    return _from_table(container, stream) or _from_packets(container, stream)
+
+
+def _from_table(container: Any, stream: Any) -> PacketIndex | None:
+    """Read a QuickTime sample table, so that a shot of many gigabytes is not read to be counted.
+
+    The table holds decoding times, which are presentation times only in codecs that never reorder; it is not used where
+    samples lie beyond the file's end.
+    """
+    if "mov" not in container.format.name.split(",") or stream.codec_context.name not in _INTRA_CODECS:
+        return None
+    entries = list(stream.index_entries)
+    times = [entry.timestamp for entry in entries]
+    if not entries or len(entries) != stream.frames or container.size <= 0:
+        return None
+    if any(entry.is_discard or not entry.is_keyframe or entry.pos + entry.size > container.size for entry in entries):
+        return None
+    if any(later <= sooner for sooner, later in pairwise(times)) or stream.start_time != times[0]:
+        return None
+    row = tuple(times)
+    return PacketIndex(times=row, keys=row, key_seeks=row, counted=False, intra=True, damaged=False)
+
+
+def _from_packets(container: Any, stream: Any) -> PacketIndex:
     packets: list[tuple[int | None, int | None, bool]] = []
     damaged = False
     codec = stream.codec_context.name

@@ -12,6 +12,7 @@ import pytest
 
 from vimatte.ocio.errors import MediaError
 from vimatte.ocio.movie_decoder import MovieSource
+from vimatte.ocio.packet_index import index_packets
 from vimatte.ocio.read_video import MovieClip
 from vimatte.ocio.readers import open_clip
 from vimatte.ocio.timecode import Timecode
@@ -311,6 +312,18 @@ class TestAccess:
             assert len(clip.info.frames) == 20
             for number in (1015, 1003, 1020, 1001):
                 assert level(clip, number) == pytest.approx(40 + 5 * (number - 1001), abs=2.5)
+
+    def test_a_sample_table_says_what_reading_every_packet_says(self, tmp_path: Path) -> None:
+        frames = [grey_frame(40 + 5 * n) for n in range(20)]
+        path = write_movie(tmp_path / "a.mov", frames, codec="prores_ks", pix_fmt="yuv422p10le", tags=REC709)
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            table = index_packets(container, stream)
+            assert next(container.demux(stream)).pts == 0  # nothing has been read yet
+        with av.open(str(path)) as container:
+            packets = [packet.pts for packet in container.demux(video=0) if packet.size]
+        assert list(table.times) == list(table.keys) == packets
+        assert table.intra
 
     def test_one_frame(self, tmp_path: Path) -> None:
         path = write_movie(tmp_path / "a.mp4", [grey_frame(90)], codec="libx264", pix_fmt="yuv420p", tags=REC709)
