@@ -100,7 +100,8 @@ def _from_packets(container: Any, stream: Any) -> PacketIndex:
     except av.FFmpegError as error:
         _log.debug("reading packets stopped: %s", error)
         damaged = True
-    counted = any(pts is None for pts, _, _ in packets)
+    # MPEG program streams time only some of their pictures; FFmpeg fills in the others, not always rightly.
+    counted = container.format.name == "mpeg" or any(pts is None for pts, _, _ in packets)
     if counted:
         times: list[int] = list(range(len(packets)))
         return PacketIndex(times=tuple(times), keys=(), key_seeks=(), counted=True, intra=False, damaged=damaged)

@@ -43,7 +43,7 @@ class MovieClip:
 
     Known limits: chroma is taken to lie where MPEG-2 puts it (left; in the middle for Motion JPEG and MPEG-1), whatever
     the stream says; edit lists are followed only as far as FFmpeg marks packets to be dropped; mirrored display
-    matrices are not applied; MPEG program streams may lack frames at their ends.
+    matrices are not applied; the end of an MXF or transport stream cut short may be numbered a few frames off.
     """
 
     def __init__(self, path: Path, *, start_frame: int, space: str, threads: int) -> None:
@@ -171,7 +171,7 @@ class MovieClip:
             notes.append(f"'{self._path.name}' is interlaced; its fields are not separated: deinterlace it first.")
         if self._index.counted:
             notes.append(
-                f"'{self._path.name}' carries no times; frames are counted from the start, so jumping is slow."
+                f"'{self._path.name}' does not time every frame; they are counted from the start, so jumping is slow."
             )
         components = first.format.components
         codec = stream.codec_context
