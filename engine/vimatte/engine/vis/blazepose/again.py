@@ -15,7 +15,7 @@ import numpy as np
 
 from vimatte.engine.masks import BoolMask, mask_iou
 from vimatte.engine.vis.associate import Sighting, colour_distance
-from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks
+from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks, sized
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.search import Find, Search
 from vimatte.engine.vis.flow import WorkingImage
@@ -125,6 +125,8 @@ def _with(person: Kept, known: Mapping[int, Find]) -> Kept:
 
 
 def _looks_right(one: Sighting, people: Sequence[Kept], who: int) -> bool:
+    if not sized(one, people[who].sightings):
+        return False
     own = colour_distance(one.colour, looks(people[who].sightings))
     rivals = [colour_distance(one.colour, looks(p.sightings)) for k, p in enumerate(people) if k != who]
     rival = min(rivals, default=1.0)

@@ -12,7 +12,7 @@ from vimatte.engine.masks import mask_iou
 from vimatte.engine.vis.associate import Carry, Sighting, Tracklet, colour_distance
 from vimatte.engine.vis.backend import VisOptions
 
-__all__ = ["SETTINGS", "Kept", "choose", "colour_limit", "looks"]
+__all__ = ["SETTINGS", "Kept", "choose", "colour_limit", "looks", "sized"]
 
 SETTINGS = {
     "anchor_quality": 0.6,
@@ -21,6 +21,7 @@ SETTINGS = {
     "person_mean": 0.55,
     "person_share": 0.25,
     "absent_after": 12,
+    "area_most": 1.3,
     "colour_least": 0.12,
     "colour_spread": 2.5,
 }
@@ -85,6 +86,8 @@ def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
     for one in sightings:
         if one.quality < SETTINGS["anchor_quality"] or colour_distance(one.colour, usual) > limit:
             continue
+        if not sized(one, sightings):
+            continue
         mask = one.mask.decode()
         near = [by_place[one.at + d] for d in (-2, -1, 1, 2) if one.at + d in by_place]
         agreements = [mask_iou(carry(n.mask.decode(), n.at, one.at), mask) for n in near]
@@ -97,6 +100,12 @@ def looks(sightings: Sequence[Sighting]) -> NDArray[np.float32]:
     """The usual colours of somebody: the median histogram, again with squares that sum to 1."""
     usual = np.median([s.colour for s in sightings], axis=0)
     return np.asarray(usual / max(float(np.linalg.norm(usual)), 1e-6), np.float32)
+
+
+def sized(one: Sighting, sightings: Sequence[Sighting]) -> bool:
+    """Whether a mask is no larger than the person's masks of the nearest frames allow: one over two people is."""
+    near = sorted((s for s in sightings if s is not one), key=lambda s: (abs(s.at - one.at), s.at))[:12]
+    return not near or one.mask.area <= SETTINGS["area_most"] * float(np.median([s.mask.area for s in near]))
 
 
 def colour_limit(sightings: Sequence[Sighting]) -> float:
