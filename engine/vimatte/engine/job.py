@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vimatte.engine.errors import ConfigError
-from vimatte.engine.tracks import safe_name
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
+from vimatte.ocio.layer_name import layer_name_rule, safe_name
 
 __all__ = ["COMPRESSIONS", "Depth", "Layers", "MatteJob", "Missing"]
 
@@ -90,10 +90,7 @@ class MatteJob:
                 raise ConfigError(f"--{name.replace('_', '-')} must be {low} or more, found {value}.")
         for new in self.names.values():
             if safe_name(new) != new:
-                raise ConfigError(
-                    f"'{new}' cannot be a layer name: use letters, digits and underscores, begin with a letter, "
-                    f"at most 54 characters; for instance --name 1={safe_name(new)}."
-                )
+                raise ConfigError(layer_name_rule(new))
 
     @property
     def vis_name(self) -> str:

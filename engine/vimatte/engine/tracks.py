@@ -20,20 +20,12 @@ import numpy as np
 
 from vimatte.engine.errors import ConfigError, MediaError
 from vimatte.engine.masks import BoolMask, Rle
+from vimatte.ocio.layer_name import layer_name_rule, safe_name
 
-__all__ = ["FORMAT_VERSION", "Instance", "TrackSet", "safe_name"]
+__all__ = ["FORMAT_VERSION", "Instance", "TrackSet"]
 
 FORMAT_VERSION = 1
 _JSON, _MASKS = "tracks.json", "masks.npz"
-
-
-def safe_name(text: str) -> str:
-    """Turn any text into a layer name: letters, digits, underscores, begins with a letter, at most 54 characters.
-
-    54 leaves room for '.A' within Blender's 63 bytes, and Nuke strips leading digits.
-    """
-    kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in text).strip("_") or "person"
-    return (kept if kept[0].isalpha() else f"p_{kept}")[:54].rstrip("_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +45,7 @@ class Instance:
         if self.id < 1:
             raise ConfigError(f"An instance id must be 1 or more, found {self.id}.")
         if safe_name(self.name) != self.name:
-            raise ConfigError(
-                f"'{self.name}' cannot be a layer name: use letters, digits and underscores, begin with a letter, "
-                f"at most 54 characters; for instance '{safe_name(self.name)}'."
-            )
+            raise ConfigError(layer_name_rule(self.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ same folder, are flushed to disk, checked and renamed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from vimatte.ocio.clip import ColourTags
 from vimatte.ocio.errors import ConfigError
 from vimatte.ocio.exr_header import HeaderValues, apply_header
+from vimatte.ocio.layer_name import layer_name_rule, safe_name
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.timecode import Timecode
 from vimatte.ocio.whole_file import write_whole
@@ -40,9 +40,6 @@ COMPRESSIONS = (
 """What `compression` may be; dwaa and dwab also with a level, ``dwaa:45``."""
 
 _HALF_MAX = 65504.0
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,53}\Z")
-_RESERVED = frozenset({"alpha", "combined", "rgb", "rgba", "depth", "forward", "backward", "mask", "rotopaint_mask"})
-"""Names that Blender or Nuke give to channels of their own (lower case)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +66,8 @@ class LayersWriter:
     def __post_init__(self) -> None:
         _check_compression(self.compression)
         for name in self.names:
-            if not _NAME.match(name) or name.lower() in _RESERVED:
-                raise ConfigError(
-                    f"'{name}' cannot be a layer name: use letters, digits and underscores, begin with a letter, at "
-                    f"most 54 characters, and none of {', '.join(sorted(_RESERVED))}; for instance person_01."
-                )
+            if safe_name(name) != name:
+                raise ConfigError(layer_name_rule(name))
         twice = sorted({n for n in self.names if self.names.count(n) > 1})
         if twice:
             raise ConfigError(f"Two layers have the name {', '.join(twice)}; rename one of them with --name.")
@@ -105,9 +99,10 @@ class LayersWriter:
         """Write one frame and return its path.
 
         `plate` (h, w, 3) float32, untouched (in a half file finite values are held within +-65504); `alphas`
-        (n, h, w) float32 in [0, 1], NaN counts as 0; `foreground` (n, h, w, 3) float32 straight colours for
-        `layers="rgba"`, multiplied here by the alphas as written; `timecode` of this frame; `metadata` the source
-        frame's own header values. Raises MediaError when the file cannot be written; nothing half-written is left.
+        (n, h, w) float32 in [0, 1], NaN counts as 0; `foreground` (n, h, w, 3) float32 for
+        `layers="rgba"`, each person's colour premultiplied by their alpha; `timecode` of this frame; `metadata` the
+        source frame's own header values. Raises MediaError when the file cannot be written; nothing half-written is
+        left.
         """
         path = self.pattern.path(frame_number)
         pixels = self._pixels(plate, alphas, foreground)
@@ -143,10 +138,8 @@ class LayersWriter:
                 f"foreground must be {(n, h, w, 3)}, found {None if foreground is None else foreground.shape}"
             )
         for i in range(n):
-            alpha = written[i][..., None]
-            with np.errstate(invalid="ignore", over="ignore"):
-                premultiplied = np.where(alpha > 0, foreground[i] * alpha, np.float32(0))
-            out[..., at : at + 3] = _colour(premultiplied, self.plate_depth)
+            own = np.where(written[i][..., None] > 0, foreground[i], np.float32(0))
+            out[..., at : at + 3] = _colour(own, self.plate_depth)
             out[..., at + 3] = written[i]
             at += 4
         return out

@@ -13,7 +13,8 @@ import pytest
 
 from vimatte.engine.errors import ConfigError, MediaError
 from vimatte.engine.masks import Rle
-from vimatte.engine.tracks import FORMAT_VERSION, Instance, TrackSet, safe_name
+from vimatte.engine.tracks import FORMAT_VERSION, Instance, TrackSet
+from vimatte.ocio.layer_name import safe_name
 
 H, W = 20, 30
 
@@ -78,7 +79,7 @@ class TestValues:
             replace(tracks, masks={1: {2001: rle(0)}})
         with pytest.raises(ConfigError, match="1 or more"):
             Instance(id=0, name="anna")
-        with pytest.raises(ConfigError, match="for instance 'p_7up'"):
+        with pytest.raises(ConfigError, match="for instance p_7up"):
             Instance(id=1, name="7up")
 
     def test_empty_masks_mean_absent(self, tracks: TrackSet) -> None:

@@ -161,7 +161,7 @@ def test_nobody_found_still_gives_plate_and_an_empty_union(tmp_path: Path) -> No
     assert found["A"].max() == 0
 
 
-def test_foregrounds_are_premultiplied_by_the_written_alpha(tmp_path: Path) -> None:
+def test_foregrounds_are_written_where_somebody_is(tmp_path: Path) -> None:
     plate, alphas = pixels()
     colours = np.random.default_rng(5).random((2, H, W, 3), dtype=np.float32) * 3
     colours[:, 0, 0] = np.nan
@@ -170,7 +170,7 @@ def test_foregrounds_are_premultiplied_by_the_written_alpha(tmp_path: Path) -> N
     spec, found = read(path)
     assert sorted(found) == sorted(["R", "G", "B", "A", *(f"{n}.{c}" for n in NAMES for c in "RGBA")])
     alpha = found["bruno.A"]
-    expected = np.where(alpha > 0, colours[0, ..., 1] * alpha, 0)
+    expected = np.where(alpha > 0, colours[0, ..., 1], 0)
     np.testing.assert_array_equal(found["bruno.G"], expected)
     assert formats(spec)["bruno.A"] == "half"
     assert formats(spec)["bruno.R"] == "float"

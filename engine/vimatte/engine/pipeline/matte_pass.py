@@ -65,7 +65,7 @@ class Output:
         if self.crypto is not None:
             write_cryptomatte(
                 self.crypto.path(mattes.number),
-                mattes=dict(zip(self.names, written_alphas(mattes.alphas, depth="float"), strict=True)),
+                mattes=dict(zip(self.names, written_alphas(mattes.alphas, depth=job.depth), strict=True)),
                 header=self.layers.header,
                 timecode=plate.timecode,
             )

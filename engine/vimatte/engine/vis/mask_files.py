@@ -15,12 +15,12 @@ import numpy as np
 
 from vimatte.engine.errors import ConfigError, MediaError
 from vimatte.engine.masks import Rle
-from vimatte.engine.tracks import safe_name
 from vimatte.engine.vis.backend import KeyMasks
 from vimatte.engine.vis.mask_numbers import MaskName, check_numbers, natural
 from vimatte.engine.vis.mask_pictures import Painted, is_picture, read_painted, read_person
 from vimatte.ocio.clip import ClipInfo
 from vimatte.ocio.frame_range import FrameRange
+from vimatte.ocio.layer_name import safe_name
 
 __all__ = ["LoadedMasks", "load_masks"]
 
