@@ -29,13 +29,13 @@ class FrameRange:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``1001-1040x2,1050``. Raises ConfigError for anything else, and for an empty text."""
+        refusal = f"'{text}' is not a frame range; type for instance 1001-1040, 1001-1040x2 or 1001,1010-1020."
+        if "." in text or not text.strip():  # fileseq takes decimals for sub-frames, and nothing at all
+            raise ConfigError(refusal)
         try:
-            numbers = FrameSet(text)
+            return cls.of(int(n) for n in FrameSet(text))
         except ParseException as error:
-            raise ConfigError(
-                f"'{text}' is not a frame range; type for instance 1001-1040, 1001-1040x2 or 1001,1010-1020."
-            ) from error
-        return cls.of(int(n) for n in numbers)
+            raise ConfigError(refusal) from error
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> Self:

@@ -22,7 +22,7 @@ def test_what_artists_type(text: str, numbers: tuple[int, ...]) -> None:
     assert FrameRange.parse(text).numbers == numbers
 
 
-@pytest.mark.parametrize("text", ["abc", "1001-", "1001..1005", "10 to 20", "1-5z"])
+@pytest.mark.parametrize("text", ["abc", "1001-", "1001..1005", "10 to 20", "1-5z", "1.5", "", " "])
 def test_anything_else_is_refused_with_what_to_type(text: str) -> None:
     with pytest.raises(ConfigError, match="type for instance 1001-1040"):
         FrameRange.parse(text)
