@@ -17,8 +17,8 @@ __all__ = ["ColourVote", "colour_vote"]
 _NEIGHBOURS = 16
 _RING = 12
 """Certain pixels this near an open one are asked."""
-_SAMPLES = 16000
-_PLACE = 0.002
+_SAMPLES = 8000
+_PLACE = 0.001
 """What one pixel of distance weighs against colour (1 is black to white)."""
 _KERNEL_FLOOR = 0.02
 """Colours closer than this are the same: grain."""

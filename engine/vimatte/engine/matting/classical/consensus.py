@@ -19,10 +19,10 @@ _FAR = 48.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
-    """Masks of one picture and how sure they are."""
+    """Edges of the masks of one picture and how sure they are."""
 
-    masks: BoolMask
-    """(n, h, w)"""
+    distances: NDArray[np.float32]
+    """(n, h, w) signed distances to the agreed edges, positive inside, -48 everywhere for the absent."""
     spread: NDArray[np.float64]
     """(n,) pixels: how far the neighbours' edges lie from the agreed one, one standard deviation."""
 
@@ -48,7 +48,7 @@ def agree(
     A neighbour is (distances, present (n,), motion to it, belief (h, w)). A person absent there has no say there,
     and a person absent from this one (`present` false) stays absent.
     """
-    masks = np.zeros(own.shape, bool)
+    agreed = np.full(own.shape, -_FAR, np.float32)
     spread = np.zeros(own.shape[0])
     for row in np.flatnonzero(present):
         moved = [(own[row], np.ones(own.shape[1:], np.float32))]
@@ -57,10 +57,10 @@ def agree(
         values = np.stack([v for v, _ in moved])
         total = weight.sum(axis=0)
         middle = (values * weight).sum(axis=0) / total
-        masks[row] = middle > 0
+        agreed[row] = middle
         edge = np.abs(middle) < 1.5
         if len(moved) > 1 and edge.any():
             off = np.square(values[:, edge] - middle[edge]).clip(0.0, 144.0)
             part = weight[:, edge]
             spread[row] = float(np.sqrt((off * part).sum() / part.sum()))
-    return Agreed(masks=masks, spread=spread)
+    return Agreed(distances=agreed, spread=spread)

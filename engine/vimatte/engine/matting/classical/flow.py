@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.shot import Picture
 
-__all__ = ["Motion", "believe", "motion", "warp"]
+__all__ = ["Motion", "believe", "mismatch", "motion", "warp"]
 
 Motion = NDArray[np.float32]
 """(h, w, 2): x, y in pixels; the other picture at (x + dx, y + dy) looks like this one at (x, y)."""
@@ -40,10 +40,15 @@ def warp(values: NDArray[np.float32], by: Motion) -> NDArray[np.float32]:
     )
 
 
-def believe(this: Picture, other: Picture, by: Motion, *, tolerance: float) -> NDArray[np.float32]:
-    """Weight (h, w) in [0, 1]: 1 where the moved picture looks the same, near 0 where colours differ by more."""
-    difference = np.abs(warp(other, by) - this).max(axis=2)
-    difference = cv2.GaussianBlur(difference, (0, 0), 2.0)
+def mismatch(this: Picture, other: Picture, by: Motion) -> NDArray[np.float32]:
+    """How much colours (1 is black to white) differ around each pixel after the motion: (h, w)."""
+    apart = np.abs(warp(other, by) - this)
+    largest = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
+    return np.asarray(cv2.GaussianBlur(largest, (0, 0), 2.0), np.float32)
+
+
+def believe(difference: NDArray[np.float32], *, tolerance: float) -> NDArray[np.float32]:
+    """Turn a mismatch into a weight (h, w) in [0, 1]: 1 for none, 1/e where it is as large as `tolerance`."""
     return np.asarray(np.exp(-np.square(difference / tolerance)), np.float32)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.classical.consensus import agree
 from vimatte.engine.matting.classical.enlarge import enlarge
-from vimatte.engine.matting.classical.flow import Motion, believe, motion
+from vimatte.engine.matting.classical.flow import Motion, believe, mismatch, motion
 from vimatte.engine.matting.classical.frames import WorkFrame, work_frame
 from vimatte.engine.matting.classical.picture import picture_mattes
 from vimatte.engine.matting.classical.steady import steady
@@ -35,8 +35,8 @@ class _Solved:
 
     frame: WorkFrame
     alphas: NDArray[np.float32]
-    motions: Mapping[int, Motion]
-    """To the neighbours, by frame number."""
+    near: Mapping[int, tuple[Motion, NDArray[np.float32]]]
+    """Motion to each neighbour, by frame number, and the mismatch after it."""
 
 
 class Classical:
@@ -72,8 +72,9 @@ class Classical:
 def _finish(window: Window[_Solved]) -> NDArray[np.float32]:
     one = window.centre
     others = [(n, other) for n, other in window.items if n != window.number]
-    neighbours = [(other.frame.picture, other.alphas, one.motions[n]) for n, other in others]
-    alphas = steady(one.frame.picture, one.alphas, neighbours)
+    # Where nobody was tracked nothing has been compared, and there is nothing to steady.
+    neighbours = [(other.alphas, *one.near[n]) for n, other in others if n in one.near]
+    alphas = steady(one.alphas, neighbours)
     return alphas if one.frame.full is None else enlarge(one.frame.full, alphas)
 
 
@@ -81,14 +82,16 @@ def _solve_all(stream: Iterable[Window[WorkFrame]]) -> Iterator[tuple[int, _Solv
     for window in stream:
         one = window.centre
         if not one.present.any():
-            motions = {n: np.zeros((*one.picture.shape[:2], 2), np.float32) for n, _ in window.items}
-            yield window.number, _Solved(frame=one, alphas=np.zeros(one.distances.shape, np.float32), motions=motions)
+            yield window.number, _Solved(frame=one, alphas=np.zeros(one.distances.shape, np.float32), near={})
             continue
-        others = [(n, f) for n, f in window.items if n != window.number]
-        motions = {n: motion(one.picture, f.picture) for n, f in others}
-        said = [
-            (f.distances, f.present, motions[n], believe(one.picture, f.picture, motions[n], tolerance=_MASK_TOLERANCE))
-            for n, f in others
-        ]
+        near = {}
+        said = []
+        for number, other in window.items:
+            if number == window.number:
+                continue
+            by = motion(one.picture, other.picture)
+            difference = mismatch(one.picture, other.picture, by)
+            near[number] = by, difference
+            said.append((other.distances, other.present, by, believe(difference, tolerance=_MASK_TOLERANCE)))
         agreed = agree(one.distances, one.present, said)
-        yield window.number, _Solved(frame=one, alphas=picture_mattes(one.picture, agreed), motions=motions)
+        yield window.number, _Solved(frame=one, alphas=picture_mattes(one.picture, agreed), near=near)

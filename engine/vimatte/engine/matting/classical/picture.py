@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,24 +17,31 @@ from vimatte.engine.shot import Picture
 
 __all__ = ["picture_mattes"]
 
-_COLOUR_PULL = 0.03
+_COLOUR_PULL = 0.02
+"""Weight of a unanimous colour vote against the picture's own structure."""
+_MASK_PULL = 0.03
+"""Weight of the mask where colours cannot tell."""
+_MASK_SOFT = 2.0
+"""Pixels over which a mask's edge fades as a guess."""
 _MARGIN = 32
 _NARROWER = 0.6
 _WIDEST = 14.0
+_HALVE = True
 
 
 def picture_mattes(picture: Picture, agreed: Agreed) -> NDArray[np.float32]:
     """Alphas (n, h, w) of one picture (h, w, 3); zeros for empty masks."""
-    masks = agreed.masks
-    out = np.zeros(masks.shape, np.float32)
-    for rows, (x0, y0, x1, y1) in groups(masks, margin=_MARGIN):
+    out = np.zeros(agreed.distances.shape, np.float32)
+    for rows, (x0, y0, x1, y1) in groups(agreed.distances > 0, margin=_MARGIN):
         crop = np.ascontiguousarray(picture[y0:y1, x0:x1])
-        hard = masks[rows, y0:y1, x0:x1]
+        distances = agreed.distances[rows, y0:y1, x0:x1]
+        hard = distances > 0
         radii = [band_radius(m, float(s)) for m, s in zip(hard, agreed.spread[rows], strict=True)]
+        guess = mask_guess(distances)
         wide = trimap(hard, radii=radii)
-        first = _solve(crop, wide)
+        first = _coarse(crop, wide, guess) if _HALVE else _solve(crop, wide, guess)
         narrow = trimap_within(wide, first > 0.5, radii=[_NARROWER * r for r in radii])
-        out[rows, y0:y1, x0:x1] = couple(_solve(crop, narrow))
+        out[rows, y0:y1, x0:x1] = couple(_solve(crop, narrow, first))
     return out
 
 
@@ -47,6 +55,35 @@ def band_radius(mask: BoolMask, spread: float) -> float:
     return float(min(max(by_size, 3.0 + 0.9 * spread), _WIDEST))
 
 
-def _solve(crop: Picture, areas: Trimap) -> NDArray[np.float32]:
+def mask_guess(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Soft (n, h, w) guess from signed distances: fades over the edge, and over n sums to at most 1."""
+    soft = 1.0 / (1.0 + np.exp(-distances / np.float32(_MASK_SOFT)))
+    return couple(soft, snap=0.0)
+
+
+def _coarse(crop: Picture, areas: Trimap, guess: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Solve at half size, which is enough to see where the edge runs."""
+    height, width = areas.open.shape
+    if min(height, width) < 8:
+        return _solve(crop, areas, guess)
+    size = ((width + 1) // 2, (height + 1) // 2)
+    core = np.stack([_shrink(c, size) > 0.99 for c in areas.core])
+    reach = np.stack([_shrink(r, size) > 0.01 for r in areas.reach])
+    core &= (reach.sum(axis=0) == 1)[None]
+    half = Trimap(core=core, reach=reach, open=np.asarray(reach.any(axis=0) & ~core.any(axis=0)))
+    small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.float32)
+    alphas = _solve(small, half, np.stack([_shrink(g, size) for g in guess]))
+    return np.stack([cv2.resize(a, (width, height), interpolation=cv2.INTER_LINEAR) for a in alphas])
+
+
+def _shrink(values: NDArray[np.generic], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _solve(crop: Picture, areas: Trimap, guess: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Follow the picture, the colours where they are sure, and the guess where they are not."""
     vote = colour_vote(crop, areas)
-    return couple(solve(crop, areas, prior=vote.alphas, pull=_COLOUR_PULL * vote.sure), snap=0.0)
+    colour = _COLOUR_PULL * vote.sure
+    mask = _MASK_PULL * (1.0 - vote.sure)
+    prior = (colour * vote.alphas + mask * guess) / (colour + mask)
+    return couple(solve(crop, areas, prior=prior, pull=colour + mask), snap=0.0)
