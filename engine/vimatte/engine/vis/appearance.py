@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.vis.flow import WorkingImage
 
-__all__ = ["Lab", "LocalColours", "Looks", "Palette", "lab_of"]
+__all__ = ["Lab", "LocalColours", "Looks", "Palette", "colour_gap", "lab_of"]
 
 Lab = NDArray[np.float32]
 """(h, w, 3): L 0..100, a and b about -128..127."""
@@ -26,7 +26,15 @@ Planes = NDArray[np.float32]
 def lab_of(image: WorkingImage) -> Lab:
     """CIE Lab (D65) of sRGB codes."""
     codes = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    return np.asarray((codes - (0, 128, 128)) * (100 / 255, 1, 1), np.float32)
+    codes *= np.array((100 / 255, 1, 1), np.float32)
+    codes -= np.array((0, 128, 128), np.float32)
+    return np.asarray(codes)
+
+
+def colour_gap(one: Lab, two: Lab) -> NDArray[np.float32]:
+    """(h, w) squared distance of two pictures' colours."""
+    gap = one - two
+    return np.asarray(np.einsum("yxc,yxc->yx", gap, gap))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +68,15 @@ class Palette:
         gaps = ((colours[:, None] - colours[None]) ** 2).sum(axis=2)
         alike = np.exp(-gaps / (2 * width**2))
         codes = np.stack(np.meshgrid(*[np.arange(32) * 8 + 4] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-        cells = (codes - (0, 128, 128)) * (100 / 255, 1, 1)
-        table = ((cells[:, None].astype(np.float32) - colours[None]) ** 2).sum(axis=2).argmin(axis=1)
+        cells = ((codes - (0, 128, 128)) * (100 / 255, 1, 1)).astype(np.float32)
+        table = ((colours**2).sum(axis=1) - 2 * cells @ colours.T).argmin(axis=1)
         return cls(colours, (alike / alike.sum(axis=1, keepdims=True)).astype(np.float32), table.astype(np.uint8))
 
     def index(self, lab: Lab) -> NDArray[np.uint8]:
         """(h, w) number of the nearest palette colour."""
-        codes = (lab * (255 / 100, 1, 1) + (0, 128, 128)).astype(np.int32) >> 3
-        return np.asarray(self._table[(codes[..., 0] << 10) + (codes[..., 1] << 5) + codes[..., 2]])
+        light = (lab[..., 0] * np.float32(2.55 / 8) + np.float32(1e-3)).astype(np.int32)
+        one, two = ((lab[..., c] + np.float32(128)).astype(np.int32) >> 3 for c in (1, 2))
+        return np.asarray(self._table[(light << 10) + (one << 5) + two])
 
 
 class LocalColours:
@@ -89,9 +98,7 @@ class LocalColours:
         counts = np.stack([np.bincount(key, weights=plane.ravel(), minlength=length) for plane in planes])
         return counts.reshape(len(planes), self._rows, self._cols, size).astype(np.float32)
 
-    def likelihood(
-        self, counts: NDArray[np.float32], index: NDArray[np.uint8], *, floor: float = 2e-3
-    ) -> Planes:
+    def likelihood(self, counts: NDArray[np.float32], index: NDArray[np.uint8], *, floor: float = 2e-3) -> Planes:
         """(n, h, w): how usual each pixel's colour is near it within each class.
 
         Where a class has few pixels nearby its colours of the whole picture stand in.

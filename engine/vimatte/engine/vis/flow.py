@@ -54,8 +54,9 @@ def flow_between(now: WorkingImage, before: WorkingImage) -> FlowPair:
 def sample_grid(window: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(x, y) of the pixels of a window, each (h, w) float32."""
     rows, cols = window
-    y, x = np.mgrid[rows, cols].astype(np.float32)
-    return x, y
+    x = np.arange(cols.start, cols.stop, dtype=np.float32)
+    y = np.arange(rows.start, rows.stop, dtype=np.float32)
+    return np.tile(x, (len(y), 1)), np.repeat(y[:, None], len(x), axis=1)
 
 
 def warp(
@@ -91,8 +92,8 @@ def consistency(pair: FlowPair, *, slack: float = 1.0, growth: float = 0.1) -> N
     back, forth = pair
     height, width = back.shape[:2]
     round_trip = back + warp(forth, back)
-    error = (round_trip**2).sum(axis=2)
-    way = np.sqrt((back**2).sum(axis=2))
+    error = np.einsum("yxc,yxc->yx", round_trip, round_trip)
+    way = np.sqrt(np.einsum("yxc,yxc->yx", back, back))
     score = np.exp(-error / (slack + growth * way) ** 2)
     grid_x, grid_y = sample_grid((slice(0, height), slice(0, width)))
     x, y = grid_x + back[..., 0], grid_y + back[..., 1]
@@ -136,7 +137,7 @@ def camera_homography(flow: Field, weight: NDArray[np.float32], *, step: int = 8
 
 def camera_field(homography: NDArray[np.float64], height: int, width: int) -> Field:
     """(h, w, 2) flow of a homography: where each pixel of the background was."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    y, x = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None]
     h = homography
     z = h[2, 0] * x + h[2, 1] * y + h[2, 2]
     u, v = (h[0, 0] * x + h[0, 1] * y + h[0, 2]) / z, (h[1, 0] * x + h[1, 1] * y + h[1, 2]) / z

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Lab, LocalColours, Palette
+from vimatte.engine.vis.appearance import Lab, LocalColours, Palette, colour_gap
 from vimatte.engine.vis.flow import sample_grid, warp
 from vimatte.engine.vis.propagation.layer import Layer, Moved, Window
 from vimatte.engine.vis.propagation.motion import Motion
@@ -75,13 +75,13 @@ def decide(
         gaps = np.stack([np.where(moved[o].shape > 0.2, np.minimum(moved[o].mismatch, 600.0), 600.0) for o in ids])
         logit[1:] -= W_TEX * (gaps - gaps.min(axis=0)) / 200.0
     camera = motion.camera[window]
-    still = cv2.blur(((warp(scene.lab_before, camera, window=window, border=None) - lab) ** 2).sum(axis=2), (3, 3))
+    still = cv2.blur(colour_gap(warp(scene.lab_before, camera, window=window, border=None), lab), (3, 3))
     for n, one in enumerate(ids, 1):
         stride = moved[one].stride
-        apart = np.clip(np.sqrt(((stride - camera) ** 2).sum(axis=2)) - 0.7, 0, 1)
+        apart = np.clip(np.hypot(stride[..., 0] - camera[..., 0], stride[..., 1] - camera[..., 1]) - 0.7, 0, 1)
         if apart.any():
             came = warp(scene.lab_before, stride, window=window, border=None)
-            going = cv2.blur(((came - lab) ** 2).sum(axis=2), (3, 3))
+            going = cv2.blur(colour_gap(came, lab), (3, 3))
             logit[n] += W_MOT * np.clip((still - going) / 150.0, -1, 0) * apart
     logit[1:][~near] = -30.0
     odds = np.exp(logit - logit.max(axis=0))

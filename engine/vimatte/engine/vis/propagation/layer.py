@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Lab, Looks
+from vimatte.engine.vis.appearance import Lab, Looks, colour_gap
 from vimatte.engine.vis.flow import Field, warp
 from vimatte.engine.vis.propagation.soft import Probability
 
@@ -93,9 +93,16 @@ class Layer:
             shape=warp(self.shape, own, window=window),
             seen=warp(self.seen, own, window=window),
             texture=texture,
-            mismatch=cv2.blur(((texture - lab) ** 2).sum(axis=2), (5, 5)),
+            mismatch=cv2.blur(colour_gap(texture, lab), (5, 5)),
             stride=strides[0],
         )
+
+    def anchor(self, seen: Probability, *, lab: Lab, others: Probability | None) -> None:
+        """Take a known mask (h, w); what is remembered stays only where other known people, `others`, may hide it."""
+        hidden = np.where(others > 0.5, self.shape, 0.0) if others is not None and seen.any() else 0.0
+        covered = seen < 0.5
+        self.texture = np.where(covered[..., None], self.texture, lab)
+        self.seen, self.shape, self.trust = seen, np.maximum(seen, hidden).astype(np.float32), 1.0
 
     def settle(self, *, window: Window, seen: Probability, others: Probability, moved: Moved, lab: Lab) -> None:
         """Take in what was decided in the window: `seen` of this person, `others` the likeliest of all other people."""

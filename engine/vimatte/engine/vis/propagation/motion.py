@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Lab
+from vimatte.engine.vis.appearance import Lab, colour_gap
 from vimatte.engine.vis.flow import (
     Field,
     WorkingImage,
@@ -49,7 +49,7 @@ def measure_motion(
     row = np.clip(np.rint(y + forth[..., 1]), 0, height - 1).astype(np.int64)
     landed = np.bincount((row * width + column).ravel(), minlength=height * width)
     cover = cv2.GaussianBlur(landed.reshape(height, width).astype(np.float32), (0, 0), 1.5)
-    gap = (cv2.blur(lab - warp(lab_before, back), (3, 3)) ** 2).sum(axis=2)
+    gap = colour_gap(cv2.blur(lab, (3, 3)), cv2.blur(warp(lab_before, back), (3, 3)))
     agree = consistency((back, forth)) * np.clip(cover * 1.6 - 0.4, 0, 1) * np.exp(-gap / (2 * 8.0**2))
     homography = camera_homography(back, background)
     return Motion(back, forth, agree.astype(np.float32), camera_field(homography, height, width))

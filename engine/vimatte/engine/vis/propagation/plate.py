@@ -6,12 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Lab
+from vimatte.engine.vis.appearance import Lab, colour_gap
 from vimatte.engine.vis.flow import Field
 
 __all__ = ["Plate"]
-import os
-SHADOW=float(os.environ.get("SHADOW","0.5"))
 
 Plane = NDArray[np.float32]
 
@@ -39,12 +37,11 @@ class Plate:
     def learn(self, lab: Lab, sure: NDArray[np.bool_]) -> None:
         """Take in the pixels (h, w) that are surely background."""
         known = self.seen > 0
-        gap = ((lab - self.mean) ** 2).sum(axis=2)
-        fresh, again = sure & ~known, sure & known
-        self.mean[fresh] = lab[fresh]
-        self.spread[fresh] = 16.0
-        self.mean[again] += 0.3 * (lab[again] - self.mean[again])
-        self.spread[again] += 0.15 * (np.minimum(gap[again], 900.0) - self.spread[again])
+        rate = np.where(sure, np.where(known, np.float32(0.3), np.float32(1.0)), np.float32(0.0))
+        gap = np.minimum(colour_gap(lab, self.mean), 900.0)
+        self.spread += (0.5 * rate) * np.where(known, gap - self.spread, 0.0)
+        self.mean += rate[..., None] * (lab - self.mean)
+        self.spread[sure & ~known] = 16.0
         self.seen[sure] = 1.0
 
     def evidence(self, lab: Lab, *, limit: float = 4.0) -> Plane:
@@ -54,7 +51,10 @@ class Plate:
         """
         smooth = cv2.blur(lab, (3, 3))
         mean = cv2.blur(self.mean, (3, 3))
-        slope = sum(cv2.Sobel(mean[..., c], cv2.CV_32F, i, 1 - i) ** 2 for c in range(3) for i in (0, 1)) / 64.0
+        slope = np.zeros(self.seen.shape, np.float32)
+        for axis in ((1, 0), (0, 1)):
+            edge = cv2.Sobel(mean, cv2.CV_32F, *axis) / 8.0
+            slope += np.einsum("yxc,yxc->yx", edge, edge)
         spread = np.maximum(self.spread, 6.0) + 0.5 * slope
         away = smooth - mean
         dark = away[..., 0]
@@ -62,5 +62,5 @@ class Plate:
         gap = (dark**2 + hue) / spread
         odds = 0.5 * np.log(900.0 / spread) - 0.5 * gap
         shadow = (dark < 0) & (dark > -0.5 * mean[..., 0]) & (hue < 100.0 + spread)
-        odds = np.where(shadow, np.maximum(odds, SHADOW), odds)
+        odds = np.where(shadow, np.maximum(odds, 0.5), odds)
         return np.asarray(np.clip(odds, -limit, limit) * (self.seen > 0), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Lab
+from vimatte.engine.vis.appearance import Lab, colour_gap
 
 __all__ = ["snap"]
 
@@ -43,7 +43,7 @@ def _ties(lab: Lab, strength: float) -> list[NDArray[np.float32]]:
     gaps = []
     for dy, dx in _OFFSETS:
         one, two = _pairs(height, width, dy, dx)
-        gaps.append(((lab[one] - lab[two]) ** 2).sum(axis=2))
+        gaps.append(colour_gap(lab[one], lab[two]))
     scale = 2.0 * float(np.mean([g.mean() for g in gaps])) + 1e-3
     return [
         (strength * np.exp(-g / scale) / (1.0 if 0 in o else 1.414)).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -62,9 +62,9 @@ class _Tracker:
             seen = mask if mask is not None else np.zeros_like(given)
             given = np.maximum(given, seen)
             layer = self._layers.setdefault(one, Layer(seen, seen, lab))
-            layer.seen, layer.shape, layer.texture, layer.trust = seen, seen, lab, 1.0
+            layer.anchor(seen, lab=lab, others=_union(m for two, m in known.items() if two != one))
             if seen.sum() > 20:
-                layer.area = float(seen.sum())
+                layer.area = max(0.9 * layer.area, float(seen.sum()))
                 looks = Looks.learn(self._palette, index, seen)
                 layer.looks = layer.looks.mixed(looks, 0.6) if layer.looks is not None else looks
         union = given
@@ -78,9 +78,7 @@ class _Tracker:
         self._image, self._lab, self._index = now, lab, index
         return {one: SoftMask.pack(layer.seen, trust=layer.trust) for one, layer in sorted(self._layers.items())}
 
-    def _carry(
-        self, now: WorkingImage, before: WorkingImage, lab: Probability, index: WorkingImage
-    ) -> None:
+    def _carry(self, now: WorkingImage, before: WorkingImage, lab: Probability, index: WorkingImage) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
         everybody = np.zeros((self._height, self._width), np.float32)
         for layer in self._layers.values():
@@ -113,6 +111,12 @@ class _Tracker:
                 part = float(seen.sum()) / max(1.0, float(layer.shape.sum()))
                 layer.trust *= 0.97 * (0.8 + 0.2 * min(1.0, part))
                 layer.settle(window=window, seen=seen, others=others, moved=moved, lab=lab)
+
+
+def _union(masks: Iterable[Probability | None]) -> Probability | None:
+    """The most of several masks; None for none."""
+    present = [mask for mask in masks if mask is not None]
+    return np.max(present, axis=0) if present else None
 
 
 def _groups(windows: Mapping[int, Window]) -> list[tuple[Window, list[int]]]:
