@@ -7,6 +7,7 @@ import click
 from vimatte.cli import options
 from vimatte.cli.doctor import doctor
 from vimatte.cli.evaluate import evaluate
+from vimatte.cli.serve import serve
 from vimatte.cli.shots import matte, preview, track
 from vimatte.cli.tracks import tracks
 from vimatte.cli.weights import weights
@@ -20,5 +21,5 @@ def main() -> None:
     """Find people, correct their tracks, matte, look, measure. The main job in one command is `vim-batch`."""
 
 
-for _command in (doctor, evaluate, matte, preview, track, tracks, weights):
+for _command in (doctor, evaluate, matte, preview, serve, track, tracks, weights):
     main.add_command(_command)
