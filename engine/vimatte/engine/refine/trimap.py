@@ -52,13 +52,13 @@ def trimap(masks: BoolMask, *, radii: Sequence[float]) -> Trimap:
     return Trimap(core=core, reach=reach, open=np.asarray(reach.any(axis=0) & ~core.any(axis=0)))
 
 
-def trimap_within(outer: Trimap, masks: BoolMask, *, radii: Sequence[float]) -> Trimap:
-    """Open a narrower band around better `masks`, never leaving what `outer` had open."""
+def trimap_within(outer: Trimap, masks: BoolMask, *, radii: Sequence[float], also: BoolMask) -> Trimap:
+    """Open a narrower band around better `masks`, and `also` (h, w), never leaving what `outer` had open."""
     inner = trimap(masks, radii=radii)
-    certain = ~outer.open
-    core = np.where(certain, outer.core, inner.core & outer.reach)
-    reach = (inner.reach & outer.reach) | core
-    core = core & (reach.sum(axis=0) == 1)
+    more = also & outer.open
+    core = np.where(outer.open, inner.core & outer.reach & ~more, outer.core)
+    reach = ((inner.reach | more) & outer.reach) | core
+    core = core & (reach.sum(axis=0) == 1)[None]
     return Trimap(core=core, reach=reach, open=np.asarray(reach.any(axis=0) & ~core.any(axis=0)))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.matting.classical.colours import colour_vote
 from vimatte.engine.matting.classical.consensus import Agreed
+from vimatte.engine.matting.classical.leaks import attached
 from vimatte.engine.matting.classical.solve import solve
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.refine.crops import groups
@@ -26,7 +27,8 @@ _MASK_SOFT = 2.0
 _MARGIN = 32
 _NARROWER = 0.6
 _WIDEST = 14.0
-_HALVE = True
+_MISTY = 0.2
+"""Softer than this on both ends after the first solution means hair or blur, however far from the edge."""
 
 
 def picture_mattes(picture: Picture, agreed: Agreed) -> NDArray[np.float32]:
@@ -39,9 +41,10 @@ def picture_mattes(picture: Picture, agreed: Agreed) -> NDArray[np.float32]:
         radii = [band_radius(m, float(s)) for m, s in zip(hard, agreed.spread[rows], strict=True)]
         guess = mask_guess(distances)
         wide = trimap(hard, radii=radii)
-        first = _coarse(crop, wide, guess) if _HALVE else _solve(crop, wide, guess)
-        narrow = trimap_within(wide, first > 0.5, radii=[_NARROWER * r for r in radii])
-        out[rows, y0:y1, x0:x1] = couple(_solve(crop, narrow, first))
+        first = _coarse(crop, wide, guess)
+        misty = np.asarray(((first > _MISTY) & (first < 1.0 - _MISTY)).any(axis=0))
+        narrow = trimap_within(wide, first > 0.5, radii=[_NARROWER * r for r in radii], also=misty)
+        out[rows, y0:y1, x0:x1] = couple(attached(_solve(crop, narrow, first), hard))
     return out
 
 

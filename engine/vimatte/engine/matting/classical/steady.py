@@ -1,4 +1,4 @@
-"""Mattes that do not boil: the middle of three frames' raw mattes, where motion and colours say it is the same thing."""
+"""Mattes that do not boil: the middle of three frames' raw mattes, where motion and colours agree."""
 
 from __future__ import annotations
 
