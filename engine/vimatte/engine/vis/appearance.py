@@ -1,7 +1,7 @@
 """What people and background look like: colours near a place, against a small palette.
 
-Colours are (L, a, b) with L scaled to 0..100 like its neighbours, from 8-bit working copies. A palette chosen once for a
-shot makes a colour one number, so that local histograms are small tables, and "similar colour" is a matrix.
+Colours are CIE (L, a, b), L from 0 to 100, of 8-bit working copies. A palette chosen once for a shot makes a colour one
+number, so that local histograms are small tables, and "similar colour" is a matrix.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class MasksBackend:
                 f"There are masks of {', '.join(unknown)}, who is not among the people ({', '.join(keys.names)})."
             )
         anchors = {
-            number: {f: _present(keys.masks[f].get(name)) for f in inside} for number, name in enumerate(keys.names, 1)
+            number: {f: _present(rle) for f, rle in keys.of(name).items() if f in inside}
+            for number, name in enumerate(keys.names, 1)
         }
         masks = yield from propagate(shot, anchors=anchors)
         return TrackSet(

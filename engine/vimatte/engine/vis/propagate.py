@@ -64,12 +64,13 @@ def propagate(shot: Shot, *, anchors: Anchors) -> Generator[Progress, None, dict
         swept.append(result)
     masks_of: dict[int, dict[int, Rle]] = {one: {} for one in sorted(anchors)}
     for number in numbers:
+        given = by_frame.get(number, {})
         soft = {
-            one: _blend(one, number, sorted(f for f in anchors[one] if f in by_frame), swept, frames)
+            one: _blend(one, number, {f: r for f, r in anchors[one].items() if f in by_frame}, swept, frames)
             for one in masks_of
-            if one not in by_frame.get(number, {})
+            if one not in given
         }
-        for one, mask in _resolve(soft, by_frame.get(number, {}), height, width).items():
+        for one, mask in _resolve(soft, given, height, width).items():
             if mask.any():
                 masks_of[one][number] = Rle.encode(mask)
         done += 1
@@ -108,17 +109,22 @@ def _routes(numbers: Sequence[int], anchors: Anchors) -> tuple[list[int], list[i
     )
 
 
-def _blend(one: int, number: int, anchored: list[int], swept: list[Sweep], frames: WorkingFrames) -> Probability:
-    """Mix what the two sweeps say of somebody, each by its trust and by how near its anchor is."""
+def _blend(
+    one: int, number: int, anchors: Mapping[int, Rle | None], swept: list[Sweep], frames: WorkingFrames
+) -> Probability:
+    """Mix what the two sweeps say of somebody, each by its trust and by how near its anchor is.
+
+    A known absence says nothing of where somebody went or came from: there only the other side's sweep counts.
+    """
     total = np.zeros((frames.height, frames.width), np.float32)
     weights = 0.0
     nearest = (
-        max((f for f in anchored if f <= number), default=None),
-        min((f for f in anchored if f >= number), default=None),
+        max((f for f in anchors if f <= number), default=None),
+        min((f for f in anchors if f >= number), default=None),
     )
     for result, anchor in zip(swept, nearest, strict=True):
         soft = result.get(number, {}).get(one)
-        if soft is None or anchor is None:
+        if soft is None or anchor is None or anchors[anchor] is None:
             continue
         weight = max(soft.trust, 1e-3) / (1.0 + abs(number - anchor))
         total += weight * soft.unpack(frames.height, frames.width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,8 +20,12 @@ from vimatte.engine.vis.propagation.wholes import make_whole
 
 __all__ = ["Scene", "decide"]
 
-_E = [float(v) for v in os.environ.get("WW", "1.0,0.5,0.7,0.35,1.0,0.5,1.5,0.4").split(",")]
-W_PRIOR, W_COLOUR, W_PLATE, W_LOOKS, W_TEX, FLOWSHARE, W_MOT, W_WHO = _E
+# Weights of the cues' log odds, found on three shots; docs/decisions/0003-propagation.md has the figures.
+_PRIOR, _COLOUR, _LOOKS, _PLATE, _TEXTURE, _STILL = 1.0, 0.5, 0.35, 0.7, 1.0, 1.5
+_FLOW_SHARE = 0.5
+"""How far flow is believed over the people's own motion where it returns to its start."""
+_WHO_SHARE = 0.4
+"""How much of the colours' say on people counts in who of them it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,17 +66,17 @@ def decide(
     shapes = np.stack([moved[one].shape for one in ids])
 
     layered = np.stack([1.0 - shapes.max(axis=0), *(stack[one] for one in ids)])
-    share = FLOWSHARE * agree
+    share = _FLOW_SHARE * agree
     flat = np.clip(1.0 - agree, 0.1, 0.5)
     prior = (1 - flat) * (share * carried + (1 - share) * layered) + flat / len(planes)
     prior = np.maximum(prior, 0.02)
-    logit = W_PRIOR * np.log(prior / prior.sum(axis=0))
+    logit = _PRIOR * np.log(prior / prior.sum(axis=0))
     near = np.stack([cv2.dilate(p, _square(17)) > 0.3 for p in np.maximum(carried[1:], shapes)])
     logit += _colours(window, layers, scene=scene, palette=palette, planes=planes, shapes=shapes, near=near)
-    logit[0] += W_PLATE * scene.plate[window]
+    logit[0] += _PLATE * scene.plate[window]
     if len(ids) > 1:
         gaps = np.stack([np.where(moved[o].shape > 0.2, np.minimum(moved[o].mismatch, 600.0), 600.0) for o in ids])
-        logit[1:] -= W_TEX * (gaps - gaps.min(axis=0)) / 200.0
+        logit[1:] -= _TEXTURE * (gaps - gaps.min(axis=0)) / 200.0
     camera = motion.camera[window]
     still = cv2.blur(colour_gap(warp(scene.lab_before, camera, window=window, border=None), lab), (3, 3))
     for n, one in enumerate(ids, 1):
@@ -82,7 +85,7 @@ def decide(
         if apart.any():
             came = warp(scene.lab_before, stride, window=window, border=None)
             going = cv2.blur(colour_gap(came, lab), (3, 3))
-            logit[n] += W_MOT * np.clip((still - going) / 150.0, -1, 0) * apart
+            logit[n] += _STILL * np.clip((still - going) / 150.0, -1, 0) * apart
     logit[1:][~near] = -30.0
     odds = np.exp(logit - logit.max(axis=0))
     result = snap(odds[1:] / odds.sum(axis=0), lab)
@@ -112,10 +115,10 @@ def _colours(
     for n, one in enumerate(sorted(layers)):
         known = layers[one].looks
         looks.append(known.likelihood(index, shapes[n]) if known is not None else likely[n + 1])
-    logs = W_COLOUR * np.log(likely) + W_LOOKS * np.log(np.stack(looks))
+    logs = _COLOUR * np.log(likely) + _LOOKS * np.log(np.stack(looks))
     # who it is hangs less on colour than whether it is anybody: people in one room look more alike than they move
     best = np.where(near, logs[1:], -99.0).max(axis=0)
-    logs[1:] = best + W_WHO * (logs[1:] - best)
+    logs[1:] = best + _WHO_SHARE * (logs[1:] - best)
     return np.asarray(logs, np.float32)
 
 

@@ -17,11 +17,11 @@ __all__ = ["WorkingFrames", "working_copy"]
 def working_copy(picture: Picture, width: int, height: int) -> WorkingImage:
     """Shrink a float picture to 8-bit codes of (height, width, 3)."""
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return np.clip(np.rint(small * 255.0), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(small * 255.0), 0, 255), np.uint8)
 
 
 class WorkingFrames:
-    """Working copies by frame number, read from the shot once; the least recently used are read again when over the bound.
+    """Working copies by frame number, each read once; beyond the bound the least recently used are read again.
 
     At 960x540 a copy is 1.5 MB; 512 MB hold 345 of them. Full-size pictures are never kept.
     """

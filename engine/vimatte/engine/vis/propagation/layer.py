@@ -67,8 +67,9 @@ class Layer:
     def move(self, *, window: Window, back: Field, weight: Probability, lab: Lab) -> Moved:
         """Predict the next picture within a window; hidden parts follow the parts that are seen.
 
-        `back` (h, w, 2; now -> before) is trusted by `weight` (h, w; how surely a pixel came from this person), `lab` is
-        the next picture; all three are of the window. The less of the person is seen, the more the speed of before counts.
+        `back` (h, w, 2; now -> before) is trusted by `weight` (h, w; how surely a pixel came from this person), `lab`
+        is the next picture; all three are of the window. The less of the person is seen, the more counts the speed of
+        before.
         """
         amount = float(weight.sum())
         share = 0.0

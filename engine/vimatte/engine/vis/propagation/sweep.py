@@ -89,8 +89,8 @@ class _Tracker:
         if not present:
             return
         size = len(self._palette.colours)
-        usual = np.bincount(self._index.ravel(), weights=background.ravel(), minlength=size)
-        usual = (usual / max(float(usual.sum()), 1.0)) @ self._palette.alike + 2e-3 / size
+        counts = np.bincount(self._index.ravel(), weights=background.ravel(), minlength=size)
+        usual = (counts / max(float(counts.sum()), 1.0)) @ self._palette.alike + 2e-3 / size
         scene = Scene(
             lab=lab,
             lab_before=self._lab,

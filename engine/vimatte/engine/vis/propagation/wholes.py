@@ -23,8 +23,8 @@ def make_whole(planes: NDArray[np.float32], areas: NDArray[np.float64]) -> NDArr
     people = len(planes)
     if count <= 1:
         return planes
-    mass = np.bincount(blobs.ravel() * (people + 1) + labels.ravel(), minlength=count * (people + 1))
-    mass = mass.reshape(count, people + 1)[1:, 1:].astype(np.float64).T
+    counted = np.bincount(blobs.ravel() * (people + 1) + labels.ravel(), minlength=count * (people + 1))
+    mass = counted.reshape(count, people + 1)[1:, 1:].astype(np.float64).T
     size = mass.sum(axis=0)
     worth = np.where((size[None] > 0.3 * areas[:, None]) | (mass >= 0.99 * size[None]), mass, 0.0)
     share = np.diag(0.5 * mass.max(axis=1))
