@@ -1,0 +1,174 @@
+"""How well masks are carried through shots: intersection over union by person, against two simple ways.
+
+    python tests/bench/bench_propagate.py [NAME ...] [--quick]
+
+NAME is part of the name of a case (`share`, `beach`, `example`, `first`, `every8`, `blobs`); without one, all cases run.
+Prints mean and worst frame for each person, and seconds of processor time a frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vimatte.engine.masks import BoolMask, Rle, mask_iou
+from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.vis.flow import flow_between, warp
+from vimatte.engine.vis.propagate import propagate
+
+ROOT = Path(__file__).resolve().parents[2]
+FOOTAGE = Path(os.environ.get("VIMATTE_FOOTAGE", ROOT.parent / "shared" / "data" / "footage"))
+EXAMPLE = ROOT / "tests" / "data" / "example"
+FIRST = 1001
+
+Codes = NDArray[np.uint8]
+Truth = dict[int, list[BoolMask]]
+Anchors = dict[int, dict[int, BoolMask]]
+
+
+def movie(path: Path) -> list[Codes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def alphas(folder: Path) -> list[BoolMask]:
+    return [cv2.imread(str(f), cv2.IMREAD_UNCHANGED) / 65535.0 > 0.5 for f in sorted(folder.glob("*.png"))]
+
+
+def share() -> tuple[list[Codes], Truth]:
+    folder = FOOTAGE / "composite_gt_share"
+    frames = [np.ascontiguousarray(cv2.imread(str(f))[..., ::-1]) for f in sorted((folder / "frames").glob("*.png"))]
+    return frames, {n: alphas(folder / "alpha_visible" / f"person{n}") for n in (1, 2, 3)}
+
+
+def beach() -> tuple[list[Codes], Truth]:
+    folder = FOOTAGE / "clip_boys_beach"
+    masks = {n + 1: [m[..., 0] >= 128 for m in movie(folder / f"mask_0{n}.mp4")] for n in (0, 1)}
+    return movie(folder / "input_video.mp4"), masks
+
+
+def example() -> tuple[list[Codes], Truth]:
+    truth = {n: alphas(EXAMPLE / "truth" / name) for n, name in enumerate(("anna", "bruno", "carla"), 1)}
+    return movie(EXAMPLE / "shot.mov"), truth
+
+
+def first(truth: Truth) -> Anchors:
+    return {one: {0: masks[0]} for one, masks in truth.items()}
+
+
+def every8(truth: Truth) -> Anchors:
+    return {one: {t: masks[t] for t in range(0, len(masks), 8)} for one, masks in truth.items()}
+
+
+def blobs(truth: Truth) -> Anchors:
+    """A people finder's masks: dilated and blurred in a 256-pixel crop, every 6th frame, a fifth of them missing."""
+    chance = np.random.default_rng(0)
+    anchors: Anchors = {one: {} for one in truth}
+    for one, masks in truth.items():
+        for t in range(0, len(masks), 6):
+            missed = chance.random() < 0.2 and t > 0
+            if missed or np.count_nonzero(masks[t]) < 50:
+                continue
+            y, x = np.nonzero(masks[t])
+            scale = 256 / (max(np.ptp(x), np.ptp(y)) * 1.25 + 8)
+            crop = np.array([[scale, 0, 128 - x.mean() * scale], [0, scale, 128 - y.mean() * scale]], np.float32)
+            small = cv2.warpAffine(masks[t].astype(np.float32), crop, (256, 256), flags=cv2.INTER_AREA)
+            small = cv2.GaussianBlur(cv2.dilate(small, np.ones((5, 5), np.uint8)), (0, 0), 4)
+            size = masks[t].shape[::-1]
+            back = cv2.warpAffine(small, crop, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            anchors[one][t] = back > 0.5
+    return anchors
+
+
+def held(frames: list[Codes], anchors: Anchors) -> Truth:
+    """Keep the last known mask still."""
+    result: Truth = {}
+    for one, known in anchors.items():
+        masks = []
+        for t in range(len(frames)):
+            before = [f for f in known if f <= t]
+            masks.append(known[max(before)] if before else known[min(known)])
+        result[one] = masks
+    return result
+
+
+def flowed(frames: list[Codes], anchors: Anchors) -> Truth:
+    """Warp the last known mask along flow, and nothing else."""
+    result: Truth = {one: [] for one in anchors}
+    soft: dict[int, NDArray[np.float32]] = {}
+    for t, now in enumerate(frames):
+        if t:
+            back = flow_between(now, frames[t - 1])[0]
+            soft = {one: warp(mask, back) for one, mask in soft.items()}
+        for one, known in anchors.items():
+            if t in known:
+                soft[one] = known[t].astype(np.float32)
+            mask = soft.get(one)
+            result[one].append(mask > 0.5 if mask is not None else np.zeros(now.shape[:2], bool))
+    return result
+
+
+def carried(frames: list[Codes], anchors: Anchors) -> Truth:
+    """The real thing."""
+    shot = MemoryShot([frame.astype(np.float32) / 255 for frame in frames], first=FIRST)
+    steps = propagate(
+        shot, anchors={one: {FIRST + t: Rle.encode(m) for t, m in known.items()} for one, known in anchors.items()}
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+    none = Rle.encode(np.zeros(frames[0].shape[:2], bool))
+    return {one: [found[one].get(FIRST + t, none).decode() for t in range(len(frames))] for one in anchors}
+
+
+WAYS: dict[str, Callable[[list[Codes], Anchors], Truth]] = {"held": held, "flow": flowed, "carried": carried}
+SHOTS = {"share": share, "beach": beach, "example": example}
+GIVEN = {"first": first, "every8": every8, "blobs": blobs}
+
+
+def rows(names: list[str], ways: dict[str, Callable[[list[Codes], Anchors], Truth]]) -> Iterator[str]:
+    """One line a case and way."""
+    yield f"{'case':16s} {'way':8s} {'mean':>6s} {'s/frame':>8s}   person: mean (worst @ frame)"
+    for shot, load in SHOTS.items():
+        cases = {f"{shot}-{given}": make for given, make in GIVEN.items()}
+        cases = {case: make for case, make in cases.items() if not names or any(n in case for n in names)}
+        if not cases:
+            continue
+        frames, truth = load()
+        for case, make in cases.items():
+            anchors = make(truth)
+            for way, follow in ways.items():
+                start = time.process_time()
+                found = follow(frames, anchors)
+                seconds = (time.process_time() - start) / len(frames)
+                people, means = [], []
+                for one, masks in truth.items():
+                    scores = [mask_iou(a, b) for a, b in zip(found[one], masks, strict=True)]
+                    means.append(float(np.mean(scores)))
+                    people.append(f"{one}: {means[-1]:.3f} ({min(scores):.3f} @ {int(np.argmin(scores))})")
+                yield f"{case:16s} {way:8s} {np.mean(means):6.3f} {seconds:8.3f}   " + "  ".join(people)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--quick", action="store_true", help="leave the two simple ways out")
+    options = parser.parse_args()
+    ways = {"carried": carried} if options.quick else WAYS
+    for row in rows(options.names, ways):
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
