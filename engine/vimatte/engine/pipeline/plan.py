@@ -84,4 +84,6 @@ def memory_estimate(width: int, height: int) -> float:
 
 
 def _settings(values: dict[str, str | int | float]) -> str:
-    return ", ".join(f"{k} {str(v)[:12]}" for k, v in values.items()) or "no settings"
+    """The weights and their hashes; the rest of the settings is in the file's header."""
+    weights = [f"{k.removeprefix('weights.')} {str(v)[:12]}" for k, v in values.items() if k.startswith("weights.")]
+    return ", ".join(weights) or "no weights needed"
