@@ -1,6 +1,6 @@
 """The main job on real footage: who is found, how long it takes, how much memory it needs; pictures to look at.
 
-    python tests/bench/real_footage.py OUT [NAME…] [--frames N]
+    python tests/bench/real_footage.py OUT [NAME…] [--frames N] [options of vim-batch]
 
 runs `vim-batch` without masks on every clip of the footage folder (and the example shot) and prints a table. Contact
 sheets and previews are left in OUT for somebody to look at: a table cannot see a swapped person.
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from vimatte.ocio.readers import open_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 FOOTAGE = Path(os.environ.get("VIMATTE_FOOTAGE", ROOT.parent / "shared" / "data" / "footage"))
@@ -49,9 +51,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*", default=list(CLIPS), metavar="NAME")
     parser.add_argument("--frames", type=int, help="only the first N frames")
-    parser.add_argument("more", nargs=argparse.REMAINDER, help="after --: more options for vim-batch")
-    asked = parser.parse_args()
-    more = [m for m in asked.more if m != "--"]
+    asked, more = parser.parse_known_args()
     print("| clip | people | found | frames | s/frame find+follow | s/frame matte | peak MB |")
     print("|---|---|---|---|---|---|---|")
     for name in asked.names:
@@ -65,8 +65,9 @@ def main() -> None:
             "--preview", "--overwrite", "--json", *more,
         ]  # fmt: skip
         if asked.frames:
-            first = 1001 if clip.is_file() else int(sorted(clip.iterdir())[0].stem.split(".")[-1].lstrip("f_"))
-            command += ["--frames", f"{first}-{first + asked.frames - 1}"]
+            with open_clip(clip) as opened:
+                numbers = opened.info.frames.numbers[: asked.frames]
+            command += ["--frames", f"{numbers[0]}-{numbers[-1]}"]
         code, seconds, memory, events = run(command)
         if code:
             print(f"| {name} | {people} | failed: {events[-1]['message'] if events else code} | | | | |", flush=True)
