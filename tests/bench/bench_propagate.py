@@ -2,7 +2,7 @@
 
     python tests/bench/bench_propagate.py [NAME ...] [--quick]
 
-NAME is part of the name of a case (`share`, `beach`, `example`, `first`, `every8`, `blobs`); without one, all cases run.
+NAME is part of a case (`share`, `beach`, `example`, `first`, `every8`, `blobs`); without one, all cases run.
 Prints mean and worst frame for each person, and seconds of processor time a frame.
 """
 

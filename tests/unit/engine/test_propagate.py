@@ -15,7 +15,7 @@ from vimatte.engine.shot import Picture
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.masks import MasksBackend
-from vimatte.engine.vis.propagate import propagate
+from vimatte.engine.vis.propagate import _resolve, propagate
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import SoftMask, from_rle
 from vimatte.engine.vis.propagation.wholes import make_whole
@@ -153,6 +153,26 @@ def test_masks_on_every_frame_are_used_as_they_are() -> None:
     anchors = {one: {FIRST + at: Rle.encode(mask) for at, mask in enumerate(by)} for one, by in masks.items()}
     result, _ = run(shot, anchors)
     assert result == anchors
+
+
+def test_after_a_cut_nobody_is_painted_on_strangers() -> None:
+    shot, masks = crossing(6)
+    noise = np.random.default_rng(3)
+    other = cv2.GaussianBlur(noise.uniform(0, 1, (HEIGHT, WIDTH, 3)).astype(np.float32), (0, 0), 2) * (0.3, 0.9, 0.4)
+    pictures = [shot.picture(FIRST + t) for t in range(3)] + [other.astype(np.float32)] * 3
+    result, _ = run(MemoryShot(pictures, first=FIRST), first_frame(masks))
+    assert FIRST + 2 in result[1]
+    assert all(FIRST + t not in by for by in result.values() for t in (3, 4, 5))
+
+
+@pytest.mark.parametrize("size", [(240, 400), (301, 503), (120, 200)])
+def test_masks_are_enlarged_without_a_shift(size: tuple[int, int]) -> None:
+    height, width = size
+    small = np.zeros((120, 200), np.float32)
+    small[30:90, 50:150] = 1.0
+    rle = _resolve({1: small}, {}, height, width)[1]
+    expected = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    assert mask_iou(rle.decode(), expected) > 0.995
 
 
 def test_progress_ends_at_its_total() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Generator, Mapping, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Progress
@@ -70,9 +69,8 @@ def propagate(shot: Shot, *, anchors: Anchors) -> Generator[Progress, None, dict
             for one in masks_of
             if one not in given
         }
-        for one, mask in _resolve(soft, given, height, width).items():
-            if mask.any():
-                masks_of[one][number] = Rle.encode(mask)
+        for one, rle in _resolve(soft, given, height, width).items():
+            masks_of[one][number] = rle
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
     return masks_of
@@ -134,18 +132,67 @@ def _blend(
 
 def _resolve(
     soft: Mapping[int, Probability], given: Mapping[int, Rle | None], height: int, width: int
-) -> dict[int, BoolMask]:
-    """Give every pixel to at most one person: full-size masks from working-size probabilities and given masks."""
-    best = np.full((height, width), 0.5, np.float32)
+) -> dict[int, Rle]:
+    """Give every pixel to at most one person: full-size masks from working-size probabilities and given masks.
+
+    Only those who have a pixel are in the result.
+    """
     owner = np.zeros((height, width), np.int32)
+    best = np.zeros((height, width), np.float32)
+    rows_of: dict[int, slice] = {}
     for one, rle in sorted(given.items()):
-        if rle is not None:
-            mask = rle.decode() & (owner == 0)
-            owner[mask] = one
-            best[mask] = 2.0
+        if rle is not None and rle.area:
+            owner[rle.decode() & (owner == 0)] = one
+            rows_of[one] = slice(0, height)
+    if rows_of:
+        best[owner > 0] = 2.0
     for one, small in sorted(soft.items()):
-        values: NDArray[np.float32] = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
-        mask = values > best
-        owner[mask] = one
-        best[mask] = values[mask]
-    return {one: owner == one for one in sorted({*soft, *given})}
+        grown = _enlarged(small, height, width)
+        if grown is None:
+            continue
+        values, window = grown
+        mask = (values > 0.5) & (values > best[window])
+        owner[window][mask] = one
+        best[window][mask] = values[mask]
+        rows_of[one] = window[0]
+    masks = {one: _encode_rows(owner[rows] == one, rows.start, height) for one, rows in sorted(rows_of.items())}
+    return {one: rle for one, rle in masks.items() if rle.area}
+
+
+def _enlarged(small: Probability, height: int, width: int) -> tuple[Probability, tuple[slice, slice]] | None:
+    """(Values, window) at full size, linearly, of the part of a working-size plane that may matter; None when none."""
+    sure = small > 0.1
+    rows, cols = np.flatnonzero(sure.any(axis=1)), np.flatnonzero(sure.any(axis=0))
+    if rows.size == 0:
+        return None
+    down, across = height / small.shape[0], width / small.shape[1]
+    top, bottom = max(0, int((rows[0] - 1) * down)), min(height, int(np.ceil((rows[-1] + 2) * down)))
+    left, right = max(0, int((cols[0] - 1) * across)), min(width, int(np.ceil((cols[-1] + 2) * across)))
+    window = (slice(top, bottom), slice(left, right))
+    if small.shape == (height, width):
+        return small[window], window
+    # pixel centres lie at .5: full-size x looks at (x + .5) / across - .5
+    matrix = np.array([[1 / across, 0, (left + 0.5) / across - 0.5], [0, 1 / down, (top + 0.5) / down - 0.5]])
+    values = cv2.warpAffine(
+        small,
+        matrix,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(values, np.float32), window
+
+
+def _encode_rows(mask: BoolMask, top: int, height: int) -> Rle:
+    """Encode a mask of which only the rows from `top` on are given; quick where people are small in large pictures."""
+    part = Rle.encode(mask)
+    width = part.width
+    counts = part.counts.astype(np.int64)
+    below = (height - top - part.height) * width
+    counts[0] += top * width
+    if below:
+        if counts.size % 2:
+            counts[-1] += below
+        else:
+            counts = np.append(counts, below)
+    return Rle(height, width, counts.astype(np.uint32))

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from vimatte.engine.vis.appearance import Looks, Palette, lab_of
+from vimatte.engine.vis.appearance import Lab, Looks, Palette, lab_of
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.propagation.decide import Scene, decide
 from vimatte.engine.vis.propagation.frames import WorkingFrames
@@ -78,13 +79,19 @@ class _Tracker:
         self._image, self._lab, self._index = now, lab, index
         return {one: SoftMask.pack(layer.seen, trust=layer.trust) for one, layer in sorted(self._layers.items())}
 
-    def _carry(self, now: WorkingImage, before: WorkingImage, lab: Probability, index: WorkingImage) -> None:
+    def _carry(self, now: WorkingImage, before: WorkingImage, lab: Lab, index: NDArray[np.uint8]) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
         everybody = np.zeros((self._height, self._width), np.float32)
         for layer in self._layers.values():
             everybody += layer.seen
         background = np.clip(1.0 - everybody, 0.0, 1.0)
         motion = measure_motion(now, before, lab=lab, lab_before=self._lab, background=background)
+        if _is_cut(motion.agree, self._index, index):
+            # nothing here was there before: better nobody than somebody painted on strangers
+            self._plate = Plate(self._height, self._width)
+            for layer in self._layers.values():
+                layer.seen, layer.shape = np.zeros_like(layer.seen), np.zeros_like(layer.shape)
+            return
         self._plate.move(motion.camera)
         if not present:
             return
@@ -117,6 +124,14 @@ def _union(masks: Iterable[Probability | None]) -> Probability | None:
     """The most of several masks; None for none."""
     present = [mask for mask in masks if mask is not None]
     return np.max(present, axis=0) if present else None
+
+
+def _is_cut(agree: Probability, before: NDArray[np.uint8], now: NDArray[np.uint8]) -> bool:
+    """Whether another scene begins: hardly any flow returns, and the colours are others."""
+    if float(agree.mean()) > 0.15:
+        return False
+    one, two = (np.bincount(index.ravel(), minlength=256) / index.size for index in (before, now))
+    return float(np.minimum(one, two).sum()) < 0.6
 
 
 def _groups(windows: Mapping[int, Window]) -> list[tuple[Window, list[int]]]:
