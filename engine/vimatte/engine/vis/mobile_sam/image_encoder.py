@@ -205,5 +205,5 @@ class _Block(nn.Module):
         x_NCHW = x_NCHW + back.reshape(n, c, h + down, w + right)[:, :, :h, :w]
         x_NCHW = self.local_conv(x_NCHW)
         x_NLC = x_NCHW.flatten(2).transpose(1, 2)
-        x_NLC = x_NLC + self.mlp(x_NLC)
-        return x_NLC.transpose(1, 2).reshape(n, c, h, w)
+        mixed_NLC: Tensor = x_NLC + self.mlp(x_NLC)
+        return mixed_NLC.transpose(1, 2).reshape(n, c, h, w)
