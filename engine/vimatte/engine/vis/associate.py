@@ -5,6 +5,7 @@
    comes near; any doubt ends a tracklet.
 3. Tracklets are linked into people by one assignment over the whole shot (min-cost path cover as in Zhang, Li and
    Nevatia, CVPR 2008, solved as a bipartite matching) by motion, size, colour and length of the gap.
+4. Two chains that take turns in one place are one person.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ SETTINGS = {
     "merge_inside": 0.65,
     "link_cost": 1.5,
     "link_gap": 90,
+    "turn_common": 0.2,
+    "turn_gap": 10,
+    "turn_step": 1.0,
+    "turn_colour": 0.35,
+    "turn_inside": 0.7,
 }
 _JOIN_GAP = 3
 
@@ -99,7 +105,7 @@ def associate(sightings: Sequence[Sequence[Sighting]], carry: Carry) -> list[Tra
     """
     mixed = _mixed(sightings, carry)
     clean = [[s for k, s in enumerate(frame) if (i, k) not in mixed] for i, frame in enumerate(sightings)]
-    people = _link(_tracklets(clean, carry))
+    people = _merge(_link(_tracklets(clean, carry)), carry)
     return sorted(people, key=lambda t: (t.first.at, t.first.x, t.first.y))
 
 
@@ -260,3 +266,50 @@ def _speed(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
         return np.zeros(2)
     steps = [((b.x - a.x) / (b.at - a.at), (b.y - a.y) / (b.at - a.at)) for a, b in pairwise(sightings)]
     return np.asarray(np.median(np.array(steps), axis=0))
+
+
+def _merge(people: Sequence[Tracklet], carry: Carry) -> list[Tracklet]:
+    """Join chains that are hardly ever seen together and follow each other in one place, closest pairs first."""
+    merged = list(people)
+    while True:
+        pairs = [
+            (cost, a, b)
+            for a in range(len(merged))
+            for b in range(a)
+            if (cost := _turns(merged[a], merged[b], carry)) is not None
+        ]
+        if not pairs:
+            return merged
+        _, a, b = min(pairs)
+        best: dict[int, Sighting] = {}
+        for one in (*merged[a].sightings, *merged[b].sightings):
+            if one.at not in best or one.quality > best[one.at].quality:
+                best[one.at] = one
+        merged[b] = Tracklet(tuple(best[at] for at in sorted(best)))
+        del merged[a]
+
+
+def _turns(one: Tracklet, other: Tracklet, carry: Carry) -> float | None:
+    """How far apart two chains are where one takes over from the other; None when they are two people."""
+    mine, theirs = {s.at: s for s in one.sightings}, {s.at: s for s in other.sightings}
+    if len(set(mine) & set(theirs)) > float(SETTINGS["turn_common"]) * min(len(mine), len(theirs)):
+        return None
+    common = set(mine) & set(theirs)
+    turns = [(s.at, k, s) for k, chain in enumerate((mine, theirs)) for s in chain.values() if s.at not in common]
+    order = sorted(turns, key=lambda t: t[:2])
+    steps = [
+        (a, b) for (_, j, a), (_, k, b) in pairwise(order) if j != k and 0 < b.at - a.at <= int(SETTINGS["turn_gap"])
+    ]
+    if not steps:
+        return None
+    far = float(np.median([np.hypot(b.x - a.x, b.y - a.y) / np.sqrt(a.reach * b.reach) for a, b in steps]))
+    alike = colour_distance(one.colour, other.colour) <= float(SETTINGS["turn_colour"])
+    if alike and far <= float(SETTINGS["turn_step"]):
+        return far
+    insides = [_smaller_inside(carry(a.mask.decode(), a.at, b.at), b.mask.decode()) for a, b in steps]
+    return 1.0 - float(np.median(insides)) if np.median(insides) >= float(SETTINGS["turn_inside"]) else None
+
+
+def _smaller_inside(one: BoolMask, other: BoolMask) -> float:
+    small, large = sorted((one, other), key=lambda m: int(np.count_nonzero(m)))
+    return _inside(small, large)

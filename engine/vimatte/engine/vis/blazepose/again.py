@@ -180,7 +180,7 @@ def _others(search: Search, people: Sequence[Kept], who: int, at: int) -> BoolMa
 
 def _look(search: Search, at: int, body: Body, others: BoolMask) -> Find | None:
     image = search.image(at)
-    seen = search.finder.follow(paint_away(image, others), bodies=[body])
+    seen = search.finder.follow(paint_away(image, others), expected=[body])
     if not seen or seen[0].quality < SETTINGS["again_quality"]:
         return None
     height, width = image.shape[:2]

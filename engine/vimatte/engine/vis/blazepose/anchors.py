@@ -16,6 +16,7 @@ __all__ = ["SETTINGS", "Kept", "choose", "colour_limit", "looks", "sized"]
 
 SETTINGS = {
     "anchor_quality": 0.6,
+    "anchor_sure": 0.85,
     "anchor_agreement": 0.7,
     "person_best": 0.75,
     "person_mean": 0.55,
@@ -78,7 +79,7 @@ def _is_person(
 
 
 def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
-    """Those of good quality that flow also carries from or to a neighbour of the same person."""
+    """Those in the person's own colours and size that are sure, or that flow carries from or to a neighbour."""
     by_place: Mapping[int, Sighting] = {s.at: s for s in sightings}
     good: list[Sighting] = []
     usual = looks(sightings)
@@ -87,6 +88,9 @@ def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
         if one.quality < SETTINGS["anchor_quality"] or colour_distance(one.colour, usual) > limit:
             continue
         if not sized(one, sightings):
+            continue
+        if one.quality >= SETTINGS["anchor_sure"]:
+            good.append(one)
             continue
         mask = one.mask.decode()
         near = [by_place[one.at + d] for d in (-2, -1, 1, 2) if one.at + d in by_place]
@@ -104,7 +108,7 @@ def looks(sightings: Sequence[Sighting]) -> NDArray[np.float32]:
 
 def sized(one: Sighting, sightings: Sequence[Sighting]) -> bool:
     """Whether a mask is no larger than the person's masks of the nearest frames allow: one over two people is."""
-    near = sorted((s for s in sightings if s is not one), key=lambda s: (abs(s.at - one.at), s.at))[:12]
+    near = sorted((s for s in sightings if s is not one), key=lambda s: (abs(s.at - one.at), s.at))[:16]
     return not near or one.mask.area <= SETTINGS["area_most"] * float(np.median([s.mask.area for s in near]))
 
 

@@ -17,7 +17,7 @@ from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.network import Network
 from vimatte.engine.vis.flow import WorkingImage
 
-__all__ = ["Candidate", "detect", "thin", "tiles_of"]
+__all__ = ["Candidate", "Tile", "detect", "thin", "tiles_of"]
 
 _SIZE = 224
 _GRIDS = ((28, 2), (14, 2), (7, 6))

@@ -62,8 +62,8 @@ class Finder:
         # Landmarks, presence, segmentation; the heatmaps and world landmarks are not needed.
         self._segmenter = Network(read_graph(paths["pose_landmark_full.tflite"]), wanted=(0, 1, 2)).to(device)
 
-    def look(self, image: WorkingImage, *, also: Sequence[Body] = ()) -> list[Seen]:
-        """Everybody in (h, w, 3), best first; `also` are places where somebody is expected."""
+    def look(self, image: WorkingImage, *, expected: Sequence[Body] = ()) -> list[Seen]:
+        """Everybody in (h, w, 3), best first; `expected` are places where somebody should be."""
         height, width = image.shape[:2]
         found = detect(
             image,
@@ -72,23 +72,16 @@ class Finder:
             threshold=float(SETTINGS["candidate_threshold"]),
             device=self._device,
         )
-        expected = [Candidate(b, 1.0) for b in also]
-        return self.follow(image, bodies=[c.body for c in thin([*expected, *found])])
+        return self.follow(image, expected=[c.body for c in thin([*(Candidate(b, 1.0) for b in expected), *found])])
 
-    def follow(self, image: WorkingImage, *, bodies: Sequence[Body]) -> list[Seen]:
-        """Those of `bodies` who are there, each person once, best first."""
-        first = self._segment(image, bodies, "presence_first")
-        merged = thin([Candidate(p.body, p.presence) for p in sorted(first, key=lambda p: -p.presence)], near=0.1)
-        places = [c.body for c in merged]
-        befores = [next(p for p in first if p.body is b) for b in places]
+    def follow(self, image: WorkingImage, *, expected: Sequence[Body]) -> list[Seen]:
+        """Those expected who are there, each once, best first: every place is segmented twice."""
+        first = [p for p in self._segment(image, expected, "presence_first") if p is not None]
+        first.sort(key=lambda p: -p.presence)
+        places = thin([Candidate(p.body, p.presence) for p in first], near=0.1)
+        befores = [next(p for p in first if p.body is c.body) for c in places]
+        again = self._segment(image, [c.body for c in places], "presence_again")
         seen: list[Seen] = []
-        again = segment(
-            image,
-            self._segmenter,
-            bodies=places,
-            least=float(SETTINGS["presence_again"]),
-            device=self._device,
-        )
         for before, after in zip(befores, again, strict=True):
             if after is None:
                 continue
@@ -97,9 +90,8 @@ class Finder:
                 seen.append(Seen(after, quality))
         return _each_once(sorted(seen, key=lambda s: (-s.quality, s.person.box)))
 
-    def _segment(self, image: WorkingImage, bodies: Sequence[Body], least: str) -> list[Person]:
-        people = segment(image, self._segmenter, bodies=bodies, least=float(SETTINGS[least]), device=self._device)
-        return [p for p in people if p is not None]
+    def _segment(self, image: WorkingImage, bodies: Sequence[Body], least: str) -> list[Person | None]:
+        return segment(image, self._segmenter, bodies=bodies, least=float(SETTINGS[least]), device=self._device)
 
 
 def _overlap(one: Person, other: Person) -> tuple[int, int, int]:

@@ -54,7 +54,7 @@ class Search:
             self.thumbs.add(at, image)
             bodies = [self._moved(b, m, at - 1, ahead=True) for b, m, _ in expected]
             full = at % every == 0 or at == len(self._numbers) - 1
-            seen = self.finder.look(image, also=bodies) if full else self.finder.follow(image, bodies=bodies)
+            seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
             found = self.describe(at, image, seen)
             self.finds.append(found)
             expected = self._expect(found, expected, bodies, at)
@@ -103,7 +103,7 @@ class Search:
         if not missing:
             return
         image = self.image(at)
-        for find in self.describe(at, image, self.finder.follow(image, bodies=missing)):
+        for find in self.describe(at, image, self.finder.follow(image, expected=missing)):
             mask = find.sighting.mask.decode()
             if not any(np.count_nonzero(mask & m) > 0.5 * min(mask.sum(), m.sum()) for m in present):
                 self.add(find)
