@@ -14,11 +14,11 @@ from vimatte.engine.shot import Picture
 
 __all__ = ["ColourVote", "colour_vote"]
 
-_NEIGHBOURS = 16
+_NEIGHBOURS = 4
 _RING = 12
 """Certain pixels this near an open one are asked."""
-_SAMPLES = 8000
-_PLACE = 0.001
+_SAMPLES = 4000
+_PLACE = 0.0003
 """What one pixel of distance weighs against colour (1 is black to white)."""
 _KERNEL_FLOOR = 0.02
 """Colours closer than this are the same: grain."""
@@ -39,22 +39,25 @@ def colour_vote(picture: Picture, areas: Trimap) -> ColourVote:
     count, height, width = areas.core.shape
     alphas = np.zeros((count, height, width), np.float32)
     sure = np.zeros((height, width), np.float32)
-    label = np.where(areas.core.any(axis=0), areas.core.argmax(axis=0), count)
     near = cv2.dilate(areas.open.astype(np.uint8), disc(_RING)).astype(bool) & ~areas.open
-    known = np.flatnonzero(near)
-    known = known[:: max(1, -(-known.size // _SAMPLES))]
     asked = np.flatnonzero(areas.open)
-    if known.size < _NEIGHBOURS or asked.size == 0:
+    if asked.size == 0:
         return ColourVote(alphas=alphas, sure=sure)
     calm = cv2.GaussianBlur(picture, (0, 0), 0.6).reshape(-1, 3)
-    near_by = cKDTree(_features(calm, known, width)).query(_features(calm, asked, width), k=_NEIGHBOURS)
-    distance, index = np.asarray(near_by[0]), np.asarray(near_by[1])
-    kernel = np.maximum(distance[:, :4].mean(axis=1, keepdims=True), _KERNEL_FLOOR)
-    weight = np.exp(-0.5 * np.square(distance / kernel)) + 1e-6
-    votes = label.reshape(-1)[known][index]
-    share = np.stack([(weight * (votes == who)).sum(axis=1) for who in range(count + 1)])
-    share[:count] *= areas.reach.reshape(count, -1)[:, asked]
-    share += 1e-6
+    background = near & ~areas.core.any(axis=0)
+    distance = np.full((count + 1, asked.size), np.inf)
+    for who in range(count + 1):
+        known = np.flatnonzero(near & areas.core[who] if who < count else background)
+        known = known[:: max(1, -(-known.size // _SAMPLES))]
+        mine = areas.reach[who].reshape(-1)[asked] if who < count else np.ones(asked.size, bool)
+        if known.size < _NEIGHBOURS or not mine.any():
+            continue
+        tree = cKDTree(_features(calm, known, width))
+        found = tree.query(_features(calm, asked[mine], width), k=_NEIGHBOURS)
+        distance[who, mine] = np.asarray(found[0]).mean(axis=1)
+    nearest = distance.min(axis=0)
+    nearest[~np.isfinite(nearest)] = 1.0
+    share = np.exp(-0.5 * np.square(distance / np.maximum(nearest, _KERNEL_FLOOR))) + 1e-6
     share /= share.sum(axis=0)
     alphas.reshape(count, -1)[:, asked] = share[:count]
     sure.reshape(-1)[asked] = np.clip(2.0 * share.max(axis=0) - 1.0, 0.0, 1.0)

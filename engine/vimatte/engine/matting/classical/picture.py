@@ -18,7 +18,7 @@ from vimatte.engine.shot import Picture
 
 __all__ = ["picture_mattes"]
 
-_COLOUR_PULL = 0.02
+_COLOUR_PULL = 0.04
 """Weight of a unanimous colour vote against the picture's own structure."""
 _MASK_PULL = 0.03
 """Weight of the mask where colours cannot tell."""
