@@ -58,7 +58,22 @@ def finding(function: _F) -> _F:
             help="Masks of the people: first frame, keyframes or all frames (folder per person, label image, RGBA, "
             "EXR layers, Cryptomatte).",
         ),
-        click.option("--vis", default="auto", show_default=True, help="Who finds people: auto, blazepose, masks."),
+        click.option(
+            "--vis",
+            default="auto",
+            show_default=True,
+            help="Who finds people: auto, blazepose, masks, videomt, sam3, sam2, edgetam, detect.",
+        ),
+        click.option(
+            "--weights",
+            type=click.Path(path_type=Path),
+            help="Folder of the people finder's weights; default: those of vimatte weights pull.",
+        ),
+        click.option(
+            "--prompt",
+            help="What to find instead of people ('dog', with sam3 any words: 'red car'); with sam2 and edgetam boxes "
+            "and clicks.",
+        ),
         click.option("--max-instances", type=int, help="Keep at most so many people."),
         click.option(
             "--min-area", type=float, default=MIN_AREA, show_default=True, help="Smallest person, share of the picture."

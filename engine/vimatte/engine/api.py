@@ -14,6 +14,7 @@ from vimatte.engine.pipeline.matte_pass import open_output
 from vimatte.engine.registry import MATTING, VIS
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import VisOptions
+from vimatte.engine.vis.choose import choose_finder
 from vimatte.engine.vis.mask_files import load_masks
 
 __all__ = ["backends", "matte_instances", "track_instances", "write_mattes"]
@@ -30,10 +31,12 @@ def track_instances(
     """Find and follow everybody in a shot opened by `open_clip`.
 
     `masks` are an artist's, in any layout of docs/masks.md; `options` are fields of `VisOptions` (max_instances,
-    min_area, min_duration, detect_every). Raises BackendError when weights are missing, ConfigError for bad masks.
+    min_area, min_duration, detect_every, weights, prompt). Raises BackendError when weights are missing, ConfigError
+    for bad masks.
     """
     keys = load_masks(masks, info=shot.info, frames=shot.frames).keys if masks is not None else None
-    name = vis if vis != "auto" else ("masks" if keys is not None else "blazepose")
+    weights, prompt = options.get("weights"), options.get("prompt")
+    name = choose_finder(vis, masks=keys is not None, weights=Path(weights) if weights else None, prompt=prompt)
     run = VIS.load(name)().track(shot, keys=keys, options=VisOptions(device=choose_device(device), **options))
     while True:
         try:

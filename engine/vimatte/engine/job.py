@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
+from vimatte.engine.vis.choose import choose_finder
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 
 __all__ = ["COMPRESSIONS", "Depth", "Layers", "MatteJob", "Missing"]
@@ -47,7 +48,11 @@ class MatteJob:
     tracks: Path | None = None
     """Saved tracks to use instead of finding and following people again."""
     vis: str = "auto"
-    """Who finds and follows people; 'auto' is `masks` where masks are given, else `blazepose`."""
+    """Who finds and follows people; 'auto' is decided by `vis.choose.choose_finder`."""
+    weights: Path | None = None
+    """Folder of the people finder's weights; None for those in the cache."""
+    prompt: str | None = None
+    """What to find or where: a text for `sam3`, a class, boxes and clicks for `sam2`."""
     max_instances: int | None = None
     min_area: float = MIN_AREA
     min_duration: int = MIN_DURATION
@@ -95,9 +100,7 @@ class MatteJob:
     @property
     def vis_name(self) -> str:
         """The people finder that will run."""
-        if self.vis != "auto":
-            return self.vis
-        return "masks" if self.masks is not None else "blazepose"
+        return choose_finder(self.vis, masks=self.masks is not None, weights=self.weights, prompt=self.prompt)
 
     def vis_options(self, device: str) -> VisOptions:
         """What the people finder is asked for."""
@@ -107,6 +110,8 @@ class MatteJob:
             min_area=self.min_area,
             min_duration=self.min_duration,
             detect_every=self.detect_every,
+            weights=None if self.weights is None else str(self.weights),
+            prompt=self.prompt,
         )
 
     @classmethod

@@ -15,7 +15,7 @@ from vimatte.engine.job import MatteJob
 
 __all__ = ["job_from_mapping", "load_job", "save_job"]
 
-_PATHS = ("shot", "masks", "tracks")
+_PATHS = ("shot", "masks", "tracks", "weights")
 
 
 def load_job(path: Path) -> MatteJob:

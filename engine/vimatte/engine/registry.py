@@ -47,6 +47,7 @@ VIS = Table(
     {
         "blazepose": "vimatte.engine.vis.blazepose:BlazePose",
         "masks": "vimatte.engine.vis.masks:MasksBackend",
+        "videomt": "vimatte.engine.vis.videomt:Videomt",
     },
 )
 MATTING = Table(

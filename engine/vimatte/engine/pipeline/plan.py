@@ -10,6 +10,7 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline.track_pass import open_backend
 from vimatte.engine.registry import MATTING
+from vimatte.engine.vis.backend import UsesCheckpoint
 from vimatte.ocio.output_pattern import OutputPattern
 
 __all__ = ["pattern_of", "plan_lines", "refuse_to_overwrite", "tracks_folder"]
@@ -51,6 +52,10 @@ def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device:
     else:
         backend = open_backend(job)
         people = f"{backend.name} ({_settings(dict(backend.settings))})"
+        if isinstance(backend, UsesCheckpoint):
+            people += f", weights {backend.checkpoint(job.vis_options(device)).folder}"
+        if job.prompt is not None:
+            people += f", prompt '{job.prompt}'"
         if job.masks is not None:
             people += f", masks {job.masks}"
     model = MATTING.load(job.matting)(device=device)

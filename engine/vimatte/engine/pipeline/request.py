@@ -10,7 +10,7 @@ from importlib.metadata import version
 from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.job import MatteJob
 from vimatte.engine.tracks import TrackSet
-from vimatte.engine.vis.backend import KeyMasks, VisBackend
+from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
 
 __all__ = ["layers_digest", "shot_facts", "tracks_digest"]
 
@@ -30,12 +30,15 @@ def shot_facts(shot: ClipShot) -> dict[str, object]:
 
 def tracks_digest(shot: ClipShot, job: MatteJob, backend: VisBackend, keys: KeyMasks | None) -> str:
     """Sha256 of everything that decides the tracks."""
-    facts = {
+    facts: dict[str, object] = {
         "shot": shot_facts(shot),
         "backend": backend.name,
         "settings": dict(backend.settings),
         "options": [job.max_instances, job.min_area, job.min_duration, job.detect_every],
     }
+    if isinstance(backend, UsesCheckpoint):
+        facts["weights"] = backend.checkpoint(job.vis_options("cpu")).digest
+        facts["prompt"] = job.prompt
     hasher = hashlib.sha256(_canonical(facts))
     if keys is not None:
         hasher.update(_canonical([list(keys.names), {f: sorted(n) for f, n in keys.unsaid.items()}]))

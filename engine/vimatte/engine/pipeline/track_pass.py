@@ -7,21 +7,31 @@ from dataclasses import replace
 from pathlib import Path
 
 from vimatte.engine.clip_shot import ClipShot
-from vimatte.engine.errors import BackendError, MediaError
+from vimatte.engine.errors import BackendError, ConfigError, MediaError
 from vimatte.engine.events import Event, PhaseStarted, Planned, Progress, TracksReady, Warned
 from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline.request import tracks_digest
 from vimatte.engine.registry import VIS
 from vimatte.engine.tracks import TrackSet
-from vimatte.engine.vis.backend import KeyMasks, VisBackend
+from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
+from vimatte.engine.vis.choose import MODEL_TYPES
 from vimatte.engine.vis.mask_files import load_masks
 
 __all__ = ["open_backend", "ready_tracks"]
 
 
 def open_backend(job: MatteJob) -> VisBackend:
-    """Open the people finder a job names. Raises BackendError when it cannot run."""
+    """Open the people finder a job names. Raises BackendError when it cannot run, ConfigError for idle options."""
     backend: VisBackend = VIS.load(job.vis_name)()
+    if isinstance(backend, UsesCheckpoint):
+        backend.checkpoint(job.vis_options("cpu"))
+        return backend
+    for option in ("weights", "prompt"):
+        if getattr(job, option) is not None:
+            raise ConfigError(
+                f"The people finder '{backend.name}' takes no --{option}; leave it out, "
+                f"or choose with --vis one that does: {', '.join(sorted(MODEL_TYPES))}."
+            )
     return backend
 
 

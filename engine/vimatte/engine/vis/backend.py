@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from vimatte.engine.events import Progress, Warned
 from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import TrackSet
 
-__all__ = ["MIN_AREA", "MIN_DURATION", "KeyMasks", "Tracking", "VisBackend", "VisOptions"]
+__all__ = ["MIN_AREA", "MIN_DURATION", "KeyMasks", "Tracking", "UsesCheckpoint", "VisBackend", "VisOptions", "Weights"]
 
 MIN_AREA = 0.0005
 """Smallest mask worth keeping, as a share of the picture, where nobody says otherwise."""
@@ -59,6 +60,10 @@ class VisOptions:
     """Shortest stay, in frames, that is not a flicker (shots shorter than this keep everybody)."""
     detect_every: int | None = None
     """Look for people on every n-th frame; None lets the backend choose."""
+    weights: str | None = None
+    """Folder of the weights, for backends that `UsesCheckpoint`; None for those in the cache."""
+    prompt: str | None = None
+    """What to find or where, for backends that `UsesCheckpoint`: 'red car'; None for people."""
 
 
 class VisBackend(Protocol):
@@ -79,4 +84,27 @@ class VisBackend(Protocol):
 
         The caller closes the generator to cancel.
         """
+        ...
+
+
+class Weights(Protocol):
+    """Weights that were found."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of everything in them that decides a result."""
+        ...
+
+
+@runtime_checkable
+class UsesCheckpoint(Protocol):
+    """A backend that also heeds `VisOptions.weights` and `VisOptions.prompt`."""
+
+    def checkpoint(self, options: VisOptions) -> Weights:
+        """The weights these options choose. Raises BackendError, saying what to type, when they are not there."""
         ...
