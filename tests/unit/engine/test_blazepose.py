@@ -1,0 +1,211 @@
+"""Geometry, tiles, snapping, painting away, and the whole backend on a stand-in for the networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from vimatte.engine.errors import BackendError
+from vimatte.engine.masks import Rle, mask_iou
+from vimatte.engine.shot import Picture
+from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.tracks import TrackSet
+from vimatte.engine.vis.backend import KeyMasks, VisOptions
+from vimatte.engine.vis.blazepose import BlazePose, backend
+from vimatte.engine.vis.blazepose.again import paint_away
+from vimatte.engine.vis.blazepose.bodies import Body, square_to_picture
+from vimatte.engine.vis.blazepose.detect import Candidate, thin, tiles_of
+from vimatte.engine.vis.blazepose.keys import Cast, cast
+from vimatte.engine.vis.blazepose.look import Seen
+from vimatte.engine.vis.blazepose.segment import Person
+from vimatte.engine.vis.snap import guided_filter, snap
+
+HEIGHT, WIDTH = 90, 160
+COLOURS = ((0.9, 0.2, 0.1), (0.1, 0.3, 0.9))
+
+
+def test_square_stands_upright_on_the_body() -> None:
+    body = Body(50.0, 60.0, 50.0 + 20.0, 60.0)  # the head points to the right
+    mapping = square_to_picture(body, 256)
+    middle = mapping @ np.array([128.0, 128.0, 1.0])
+    top = mapping @ np.array([128.0, 0.0, 1.0])
+    np.testing.assert_allclose(middle, [50.0, 60.0])
+    np.testing.assert_allclose(top, [50.0 + body.side / 2, 60.0], atol=1e-9)
+    assert np.linalg.det(mapping[:, :2]) == pytest.approx((body.side / 256) ** 2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(960, 540), (540, 960), (300, 300), (2000, 200)])
+def test_tiles_cover_the_picture(width: int, height: int) -> None:
+    tiles = tiles_of(width, height, shares=(1.0, 0.6))
+    assert tiles[0][2] == max(width, height)
+    for share in (1.0, 0.6):
+        side = share * min(width, height)
+        covered = np.zeros((height, width), bool)
+        for left, top, length in tiles[1:]:
+            if length == pytest.approx(side):
+                assert left >= -1e-6
+                assert left + length <= width + 1e-6
+                covered[int(top) : int(np.ceil(top + length)), int(left) : int(np.ceil(left + length))] = True
+        assert covered.all()
+
+
+def test_thinning_keeps_the_best_of_each_place_and_size() -> None:
+    best, same = Candidate(Body(100, 100, 100, 60), 0.9), Candidate(Body(105, 100, 105, 62), 0.8)
+    far, small = Candidate(Body(180, 100, 180, 60), 0.7), Candidate(Body(100, 100, 100, 90), 0.6)
+    assert thin([best, same, far, small]) == [best, far, small]
+
+
+def test_snapping_moves_a_border_to_the_edge() -> None:
+    image = np.full((64, 64, 3), 40, np.uint8)
+    image[:, 30:] = (200, 180, 90)
+    truth = np.zeros((64, 64), bool)
+    truth[10:54, 30:50] = True
+    image[:, 50:] = 40
+    blob = cv2.GaussianBlur(np.roll(truth, 2, axis=1).astype(np.float32), (0, 0), 3)
+    assert mask_iou(snap(blob, image, radius=5) > 0.5, truth) > mask_iou(blob > 0.5, truth) + 0.05
+
+
+def test_guided_filter_reproduces_what_is_affine_in_the_guide() -> None:
+    guide = np.random.default_rng(3).random((40, 50, 3), np.float32)
+    plane = (0.2 + guide @ np.array([0.3, -0.1, 0.4], np.float32)).astype(np.float32)
+    np.testing.assert_allclose(guided_filter(plane, guide, radius=4, smoothness=1e-7), plane, atol=1e-3)
+
+
+def test_painting_away_leaves_no_trace_and_nothing_else_changes() -> None:
+    image = np.full((64, 96, 3), 90, np.uint8)
+    mask = np.zeros((64, 96), bool)
+    mask[20:40, 30:60] = True
+    image[mask] = (255, 0, 0)
+    painted = paint_away(image, mask)
+    assert np.abs(painted.astype(int) - 90).max() <= 1
+    assert paint_away(image, np.zeros_like(mask)) is image
+
+
+class StandIn:
+    """Finds flat coloured rectangles: the leftmost pixels of each colour say where somebody is."""
+
+    looks = 0
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def look(self, image: Any, *, expected: Any = ()) -> list[Seen]:
+        StandIn.looks += 1
+        return [s for s in (self._one(image, c) for c in COLOURS) if s is not None]
+
+    def follow(self, image: Any, *, expected: Any) -> list[Seen]:
+        return [s for s in self.look(image) if any(abs(b.x - s.person.body.x) < 15 for b in expected)]
+
+    def _one(self, image: Any, colour: tuple[float, float, float]) -> Seen | None:
+        mask = (np.abs(image.astype(np.float32) / 255 - np.array(colour, np.float32)) < 0.1).all(axis=2)
+        if mask.sum() < 60:
+            return None
+        y, x = (float(v.mean()) for v in np.nonzero(mask))
+        person = Person(
+            body=Body(x, y, x, y - 25.0),
+            presence=1.0,
+            points=np.zeros((33, 3), np.float32),
+            mask=mask.astype(np.float32),
+            box=(0, 0, mask.shape[1], mask.shape[0]),
+        )
+        return Seen(person, 0.95)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
+    monkeypatch.setattr(backend, "locate", lambda name: {})
+    monkeypatch.setattr(backend, "Finder", StandIn)
+    StandIn.looks = 0
+    return StandIn
+
+
+def pictures(count: int, *people: tuple[int, float, float, range]) -> list[Picture]:
+    """Noise, and a rectangle for each (colour, start, step, frames)."""
+    random = np.random.default_rng(5)
+    ground = cv2.GaussianBlur(random.random((HEIGHT, WIDTH, 3), np.float32), (0, 0), 2) * 0.6 + 0.2
+    shot = []
+    for at in range(count):
+        picture = ground.astype(np.float32).copy()
+        for colour, start, step, frames in people:
+            if at in frames:
+                x = round(start + step * at)
+                picture[20:70, max(x - 9, 0) : x + 9] = COLOURS[colour]
+        shot.append(picture)
+    return shot
+
+
+def track(shot: MemoryShot, keys: KeyMasks | None = None, **options: Any) -> tuple[TrackSet, list[Any]]:
+    running = BlazePose().track(shot, keys=keys, options=VisOptions(**options))
+    events = []
+    while True:
+        try:
+            events.append(next(running))
+        except StopIteration as stop:
+            return stop.value, events
+
+
+def test_two_people_are_followed_and_named_from_the_left(stand_in: type[StandIn]) -> None:
+    tracks, events = track(MemoryShot(pictures(10, (1, 120, -1, range(10)), (0, 40, 1, range(10)))))
+    assert tracks.names == ("person_01", "person_02")
+    assert tracks.presence(1) == tracks.presence(2) == tuple(range(1001, 1011))
+    assert tracks.mask(1, 1001)[45, 40]
+    assert tracks.mask(2, 1001)[45, 120]
+    assert all(tracks.keys[i] for i in tracks.ids)
+    assert tracks.source["backend"] == "blazepose"
+    assert sum(k.startswith("weights.") for k in tracks.source) == 2
+    finds = [e for e in events if e.kind == "progress" and e.phase == "find"]
+    assert finds[-1].done == finds[-1].total
+
+
+def test_same_shot_gives_the_same_tracks(stand_in: type[StandIn]) -> None:
+    shot = MemoryShot(pictures(8, (0, 40, 2, range(8)), (1, 110, -2, range(8))))
+    assert track(shot)[0].digest() == track(shot)[0].digest()
+
+
+def test_a_flicker_is_dropped_but_a_still_keeps_everybody(stand_in: type[StandIn]) -> None:
+    flicker = pictures(10, (0, 40, 1, range(10)), (1, 120, 0, range(8, 10)))
+    assert len(track(MemoryShot(flicker), min_duration=4)[0].ids) == 1
+    assert len(track(MemoryShot(flicker[9:]), min_duration=4)[0].ids) == 2
+
+
+def test_nobody_is_an_empty_set_and_a_warning(stand_in: type[StandIn]) -> None:
+    tracks, events = track(MemoryShot(pictures(4)))
+    assert tracks.ids == ()
+    assert [e.message for e in events if e.kind == "warning"] == ["No people were found in memory."]
+
+
+def test_the_largest_are_kept_when_there_are_too_many(stand_in: type[StandIn]) -> None:
+    tracks, _ = track(MemoryShot(pictures(8, (0, 40, 1, range(8)), (1, 120, 0, range(4)))), max_instances=1)
+    assert len(tracks.ids) == 1
+    assert tracks.mask(tracks.ids[0], 1001)[45, 40]
+
+
+def test_an_artists_mask_and_name_win(stand_in: type[StandIn]) -> None:
+    shot = MemoryShot(pictures(8, (0, 40, 1, range(8)), (1, 120, 0, range(8))))
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[18:72, 110:130] = True
+    keys = KeyMasks(names=("bruno",), masks={1003: {"bruno": Rle.encode(mask)}})
+    tracks, _ = track(shot, keys)
+    assert tracks.names == ("bruno", "person_02")
+    assert np.array_equal(tracks.mask(1, 1003), mask)
+    assert tracks.instance("bruno").score == 1.0
+    assert tracks.mask(1, 1008)[45, 120]
+
+
+def test_an_artist_who_leaves_somebody_out_says_absent() -> None:
+    rle = Rle.encode(np.ones((4, 4), bool))
+    found = [Cast(None, {1: rle, 2: rle, 3: rle}, 0.9)]
+    people = cast(found, KeyMasks(names=("anna",), masks={1: {"anna": rle}, 2: {}}))
+    assert [p.name for p in people] == ["anna"]
+    assert people[0].masks == {1: rle, 2: None, 3: rle}
+
+
+def test_missing_weights_are_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
+    with pytest.raises(BackendError, match="vimatte weights pull blazepose"):
+        BlazePose()
