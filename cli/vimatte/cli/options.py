@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.job import COMPRESSIONS
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION
 
-__all__ = ["EXIT_CODES", "finding", "names_of", "output", "reading", "reporting"]
+__all__ = ["EXIT_CODES", "box", "finding", "names_of", "opening", "output", "point", "reading", "reporting"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -30,13 +31,21 @@ def _stack(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return apply
 
 
+def opening(function: _F) -> _F:
+    """How a shot is opened whose frames are known."""
+    return _stack(
+        click.option(
+            "--start-frame", type=int, default=1001, show_default=True, help="Number of a movie's first frame."
+        ),
+        click.option("--in-space", metavar="NAME", help="Colour space of the plate; default: what the file says."),
+        click.option("--ocio", metavar="CONFIG", help="OCIO config (path or ocio://…); default: $OCIO, else built in."),
+    )(function)
+
+
 def reading(function: _F) -> _F:
     """How the shot is read."""
     return _stack(
         click.option("--frames", metavar="RANGE", help="Frames in the shot's own numbers: 1001-1040, 1001-1040x2."),
-        click.option(
-            "--start-frame", type=int, default=1001, show_default=True, help="Number of a movie's first frame."
-        ),
         click.option(
             "--missing",
             type=click.Choice(["error", "skip"]),
@@ -44,8 +53,7 @@ def reading(function: _F) -> _F:
             show_default=True,
             help="What to do about frames a sequence lacks.",
         ),
-        click.option("--in-space", metavar="NAME", help="Colour space of the plate; default: what the file says."),
-        click.option("--ocio", metavar="CONFIG", help="OCIO config (path or ocio://…); default: $OCIO, else built in."),
+        opening,
     )(function)
 
 
@@ -127,6 +135,34 @@ def reporting(function: _F) -> _F:
         click.option("--quiet", is_flag=True, help="Say only warnings and errors."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output."),
     )(function)
+
+
+def point(text: str, *, option: str) -> tuple[float, float]:
+    """Read 'X,Y'. Raises ConfigError."""
+    numbers = _numbers(text)
+    if len(numbers) != 2:
+        raise ConfigError(f"{option} takes X,Y in pixels, for instance {option} 512,300, found '{text}'.")
+    return numbers[0], numbers[1]
+
+
+def box(text: str) -> tuple[float, float, float, float]:
+    """Read 'X0,Y0,X1,Y1'. Raises ConfigError."""
+    numbers = _numbers(text)
+    if len(numbers) != 4 or numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
+        raise ConfigError(
+            f"--box takes X0,Y0,X1,Y1 in pixels, upper left and lower right corner, for instance "
+            f"--box 400,120,620,700, found '{text}'."
+        )
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def _numbers(text: str) -> list[float]:
+    """The finite numbers of a list with commas; nothing when one is none."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    return numbers if all(math.isfinite(n) for n in numbers) else []
 
 
 def names_of(pairs: tuple[str, ...]) -> Mapping[str, str]:

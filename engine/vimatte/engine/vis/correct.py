@@ -1,0 +1,226 @@
+"""Corrections of saved tracks: a mask set right on one frame, carried as far as the next keyframes; a stay cut short.
+
+What a correction may touch is decided before anything is computed: the frames strictly between the person's keyframes
+around it (the reach). Outside, every mask stays the very same run lengths. Inside, other people change only where the
+corrected person's old or new mask is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vimatte.engine.errors import ConfigError
+from vimatte.engine.events import Progress
+from vimatte.engine.masks import BoolMask, Rle
+from vimatte.engine.shot import Picture, Shot
+from vimatte.engine.tracks import Instance, TrackSet
+from vimatte.engine.vis.propagate import propagate
+from vimatte.ocio.clip import ClipInfo
+from vimatte.ocio.frame import Frame
+from vimatte.ocio.frame_range import FrameRange
+
+__all__ = ["Correction", "changed_frames", "cut", "fix", "reach_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """New tracks, and what is different in them."""
+
+    tracks: TrackSet
+    person: Instance
+    """Whom the correction was about."""
+    reach: tuple[int, ...]
+    """Frames on which anything was allowed to change, ascending."""
+    changed: tuple[int, ...]
+    """Frames on which somebody's mask is not what it was, ascending; all lie in the reach."""
+
+
+def fix(
+    shot: Shot, tracks: TrackSet, *, person: int | str, frame: int, mask: BoolMask
+) -> Generator[Progress, None, Correction]:
+    """Make `mask` (h, w) the keyframe of `person` on `frame`, and carry it both ways to the keyframes around it.
+
+    A name nobody has adds a person, whose masks are carried over the whole shot. On `frame` the mask is taken as it
+    is, and other people lose what it covers. On the other frames of the reach everybody near is followed anew, so that
+    the pixels are contested; then other people lose what the corrected person has won, and win only what that
+    person held before and has let go. Their own keyframes stand. Yields progress; raises ConfigError.
+    """
+    _check_fit(shot, tracks, frame)
+    if mask.shape != (tracks.height, tracks.width):
+        raise ConfigError(
+            f"The mask is {mask.shape[1]}x{mask.shape[0]} but the shot is {tracks.width}x{tracks.height}; "
+            f"give a mask of the shot's size."
+        )
+    if not mask.any():
+        raise ConfigError(
+            f"The mask of '{person}' on frame {frame} is empty; to say that they are not there type: "
+            f"vimatte tracks cut FOLDER {person} --frames {frame}"
+        )
+    known = _with(tracks, person)
+    one = known.instance(person)
+    reach, window = reach_of(known, person=one.id, frame=frame)
+    lacking = sorted(set(window) - set(shot.frames.numbers))
+    if lacking:
+        raise ConfigError(
+            f"The correction on frame {frame} reaches from {window[0]} to {window[-1]}, and the shot was opened "
+            f"without frame {lacking[0]}; leave out --frames."
+        )
+    anchors: dict[int, dict[int, Rle | None]] = {one.id: {frame: Rle.encode(mask)}}
+    for end in {window[0], window[-1]} - set(reach):
+        anchors[one.id][end] = known.masks[one.id].get(end)
+    for other in known.ids:
+        if other != one.id and any(f in known.masks[other] for f in window):
+            anchors[other] = _anchors(known, other, window=window, frame=frame, mask=mask)
+    carried = yield from propagate(_Part(shot, window), anchors=anchors)
+    masks = {i: dict(by_frame) for i, by_frame in known.masks.items()}
+    for number in reach:
+        for i, new in _settled(known, one.id, number, carried).items():
+            if new is None:
+                masks[i].pop(number, None)
+            else:
+                masks[i][number] = new
+    keys = {**known.keys, one.id: (*known.keys[one.id], frame)}
+    after = replace(known, masks=masks, keys=keys)
+    return Correction(tracks=after, person=one, reach=reach, changed=changed_frames(tracks, after))
+
+
+def cut(tracks: TrackSet, *, person: int | str, frames: Iterable[int]) -> Correction:
+    """Say that `person` is not there on `frames`; these become keyframes without a mask, so that nothing fills them.
+
+    Nobody else's mask changes. Raises ConfigError when the person is on none of these frames, or on no others.
+    """
+    one = tracks.instance(person)
+    wanted = set(frames)
+    on = set(tracks.presence(one.id))
+    if not wanted & on:
+        raise ConfigError(f"'{one.name}' is not on {FrameRange.of(wanted)}; there are masks on {FrameRange.of(on)}.")
+    if on <= wanted:
+        raise ConfigError(
+            f"Without {FrameRange.of(wanted)} nothing is left of '{one.name}'; to leave somebody out type: "
+            f"vimatte tracks drop FOLDER {one.name}"
+        )
+    reach = tuple(f for f in tracks.frames if f in wanted)
+    after = replace(
+        tracks,
+        masks={**tracks.masks, one.id: {f: r for f, r in tracks.masks[one.id].items() if f not in wanted}},
+        keys={**tracks.keys, one.id: (*tracks.keys[one.id], *reach)},
+    )
+    return Correction(tracks=after, person=one, reach=reach, changed=changed_frames(tracks, after))
+
+
+def changed_frames(before: TrackSet, after: TrackSet) -> tuple[int, ...]:
+    """Frames on which somebody, known by id, has not the mask they had; ascending."""
+    return tuple(
+        frame
+        for frame in sorted({*before.frames, *after.frames})
+        if any(
+            before.masks.get(i, {}).get(frame) != after.masks.get(i, {}).get(frame) for i in {*before.ids, *after.ids}
+        )
+    )
+
+
+def reach_of(tracks: TrackSet, *, person: int | str, frame: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the frames a correction on `frame` may change, and those with the keyframes that end it on either side.
+
+    A person without a keyframe on one side is followed to that end of the shot.
+    """
+    own = [f for f in tracks.keys[tracks.instance(person).id] if f in set(tracks.frames)]
+    before = max((f for f in own if f < frame), default=None)
+    after = min((f for f in own if f > frame), default=None)
+    window = tuple(f for f in tracks.frames if (before is None or f >= before) and (after is None or f <= after))
+    return tuple(f for f in window if f not in (before, after)), window
+
+
+def _check_fit(shot: Shot, tracks: TrackSet, frame: int) -> None:
+    info = shot.info
+    if (info.width, info.height) != (tracks.width, tracks.height):
+        raise ConfigError(
+            f"{info.path.name} is {info.width}x{info.height}, the tracks are {tracks.width}x{tracks.height}; "
+            f"give the shot these tracks were made from."
+        )
+    if frame not in tracks.frames:
+        raise ConfigError(
+            f"Frame {frame} was not tracked; these tracks hold {FrameRange.of(tracks.frames)}: correct one of those."
+        )
+
+
+def _with(tracks: TrackSet, person: int | str) -> TrackSet:
+    """The tracks with this person in them, new where nobody has the name."""
+    if isinstance(person, int) or person in tracks.names or person in {str(i) for i in tracks.ids}:
+        tracks.instance(person)
+        return tracks
+    new = Instance(id=tracks.next_id, name=person)
+    return replace(tracks, instances=(*tracks.instances, new), next_id=tracks.next_id + 1)
+
+
+def _anchors(
+    tracks: TrackSet, other: int, *, window: tuple[int, ...], frame: int, mask: BoolMask
+) -> dict[int, Rle | None]:
+    """What is certain of somebody else: keyframes, absence, how a stay begins and ends; the rest is contested."""
+    own = tracks.masks[other]
+    anchors: dict[int, Rle | None] = {}
+    for at, number in enumerate(window):
+        around = window[max(0, at - 1) : at + 2]
+        inner = number in own and len(around) == 3 and all(f in own for f in around)
+        if inner and number not in tracks.keys[other]:
+            continue
+        anchors[number] = own.get(number)
+        if number == frame and number in own:
+            anchors[number] = _encoded(own[number].decode() & ~mask)
+    return anchors
+
+
+def _settled(
+    tracks: TrackSet, person: int, number: int, carried: Mapping[int, Mapping[int, Rle]]
+) -> dict[int, Rle | None]:
+    """Everybody's mask on one frame of the reach; an unchanged mask is the very object it was."""
+    empty = np.zeros((tracks.height, tracks.width), bool)
+    new = carried[person][number].decode() if number in carried[person] else empty
+    old = tracks.mask(person, number)
+    others = {i: rle for i in tracks.ids if i != person and (rle := tracks.masks[i].get(number)) is not None}
+    free = old & ~new
+    for rle in others.values():
+        free &= ~rle.decode()
+    settled: dict[int, Rle | None] = {person: _encoded(new)}
+    for i, rle in others.items():
+        before = rle.decode()
+        after = before & ~new
+        if free.any() and number in carried.get(i, {}):
+            after |= carried[i][number].decode() & free
+        settled[i] = rle if np.array_equal(before, after) else _encoded(after)
+    return settled
+
+
+def _encoded(mask: BoolMask) -> Rle | None:
+    return Rle.encode(mask) if mask.any() else None
+
+
+class _Part:
+    """A shot of which only some frames are to be looked at."""
+
+    def __init__(self, shot: Shot, numbers: Collection[int]) -> None:
+        self._shot = shot
+        self._frames = FrameRange.of(numbers)
+
+    @property
+    def info(self) -> ClipInfo:
+        return self._shot.info
+
+    @property
+    def frames(self) -> FrameRange:
+        return self._frames
+
+    def plate(self, number: int) -> Frame:
+        return self._shot.plate(number)
+
+    def picture(self, number: int) -> Picture:
+        return self._shot.picture(number)
+
+    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
+        return self._shot.plates(numbers)
+
+    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
+        return self._shot.pictures(numbers)
