@@ -13,10 +13,12 @@ from vimatte.engine.events import Progress
 from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.shot import Picture
 from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.vis.appearance import Palette, lab_of
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.masks import MasksBackend
 from vimatte.engine.vis.propagate import _resolve, propagate
-from vimatte.engine.vis.propagation.frames import WorkingFrames
+from vimatte.engine.vis.propagation.frames import WorkingFrames, working_copy
+from vimatte.engine.vis.propagation.rim import looseness, tightened
 from vimatte.engine.vis.propagation.soft import SoftMask, from_rle
 from vimatte.engine.vis.propagation.wholes import make_whole
 
@@ -244,6 +246,29 @@ def test_a_blob_that_stands_alone_belongs_to_one_person() -> None:
     mended = make_whole(planes, np.array([750.0, 900.0]))
     assert mended[1, 5:35, 60:90].min() > 0.5
     assert mended[0, :, 60:].max() == 0
+
+
+def test_loose_masks_are_told_from_tight_ones_and_tightened() -> None:
+    shot, masks = crossing(6)
+    lab = lab_of(working_copy(shot.picture(FIRST), WIDTH, HEIGHT))
+    tight = masks[1][0].astype(np.float32)
+    loose = cv2.dilate(tight, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    assert looseness(tight, lab) == 0.0
+    slack = looseness(loose, lab)
+    assert 3 <= slack <= 5
+    palette = Palette.choose([working_copy(shot.picture(FIRST), WIDTH, HEIGHT)])
+    none = np.zeros_like(tight)
+    found = tightened(loose, slack=slack, others=none, lab=lab, index=palette.index(lab), palette=palette, plate=none)
+    assert mask_iou(found > 0.5, masks[1][0]) > 0.93 > 0.85 > mask_iou(loose > 0.5, masks[1][0])
+
+
+def test_carried_masks_are_tighter_than_loose_known_ones() -> None:
+    shot, masks = crossing(6)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    loose = {one: [cv2.dilate(m.astype(np.uint8), disc) > 0 for m in by] for one, by in masks.items()}
+    result, _ = run(shot, {1: {FIRST: Rle.encode(loose[1][0])}})
+    assert overlap(result, masks, 1, 2) > mask_iou(loose[1][2], masks[1][2]) + 0.05
+    assert result[1][FIRST].decode().tolist() == loose[1][0].tolist()
 
 
 class TestMasksBackend:

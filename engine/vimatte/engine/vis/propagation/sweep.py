@@ -16,6 +16,7 @@ from vimatte.engine.vis.propagation.layer import Layer, Window
 from vimatte.engine.vis.propagation.motion import measure_motion
 from vimatte.engine.vis.propagation.order import FrontOrder
 from vimatte.engine.vis.propagation.plate import Plate
+from vimatte.engine.vis.propagation.rim import looseness, tightened
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask
 
 __all__ = ["Known", "sweep"]
@@ -56,14 +57,25 @@ class _Tracker:
         """Move to the next picture."""
         lab = lab_of(now)
         index = self._palette.index(lab)
-        if self._image is not None and set(self._layers) - set(known):
+        if self._image is not None and self._layers:
             self._carry(now, self._image, lab, index)
         given = np.zeros((self._height, self._width), np.float32)
         for one, mask in known.items():
             seen = mask if mask is not None else np.zeros_like(given)
             given = np.maximum(given, seen)
             layer = self._layers.setdefault(one, Layer(seen, seen, lab))
-            layer.anchor(seen, lab=lab, others=_union(m for two, m in known.items() if two != one))
+            others = _union(m for two, m in known.items() if two != one)
+            if seen.sum() > 400 and (slack := looseness(seen, lab)):
+                seen = tightened(
+                    seen,
+                    slack=slack,
+                    others=others if others is not None else np.zeros_like(seen),
+                    lab=lab,
+                    index=index,
+                    palette=self._palette,
+                    plate=self._plate.evidence(lab),
+                )
+            layer.anchor(seen, lab=lab, others=others)
             if seen.sum() > 20:
                 layer.area = max(0.9 * layer.area, float(seen.sum()))
                 looks = Looks.learn(self._palette, index, seen)
