@@ -24,12 +24,15 @@ Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
 
-def propagate(shot: Shot, *, anchors: Anchors) -> Generator[Progress, None, dict[int, dict[int, Rle]]]:
+def propagate(
+    shot: Shot, *, anchors: Anchors, exact: bool = True
+) -> Generator[Progress, None, dict[int, dict[int, Rle]]]:
     """Fill in the masks of every frame of `shot.frames` from those that are known.
 
     `anchors`: instance id -> frame -> mask at the shot's size; None means known to be absent there; any other frame is
     unknown and filled in from the anchors before and after it. Known masks come back as they are, but for pixels that
-    two people claim on one frame. Frames outside the shot are ignored.
+    two people claim on one frame. Frames outside the shot are ignored. With `exact` false the known masks are evidence
+    only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
     holds 8-bit working copies (long side 960, at most 512 MB) and small soft masks, never full-size pictures. Raises
@@ -63,7 +66,11 @@ def propagate(shot: Shot, *, anchors: Anchors) -> Generator[Progress, None, dict
         swept.append(result)
     masks_of: dict[int, dict[int, Rle]] = {one: {} for one in sorted(anchors)}
     for number in numbers:
-        given = by_frame.get(number, {})
+        given = {
+            one: rle
+            for one, rle in by_frame.get(number, {}).items()
+            if exact or rle is None or not any(one in result.get(number, {}) for result in swept)
+        }
         soft = {
             one: _blend(one, number, {f: r for f, r in anchors[one].items() if f in by_frame}, swept, frames)
             for one in masks_of

@@ -59,7 +59,7 @@ class _Tracker:
         index = self._palette.index(lab)
         if self._image is not None and self._layers:
             self._carry(now, self._image, lab, index)
-        given = np.zeros((self._height, self._width), np.float32)
+        given, tight = np.zeros((2, self._height, self._width), np.float32)
         for one, mask in known.items():
             seen = mask if mask is not None else np.zeros_like(given)
             given = np.maximum(given, seen)
@@ -75,6 +75,7 @@ class _Tracker:
                     palette=self._palette,
                     plate=self._plate.evidence(lab),
                 )
+            tight = np.maximum(tight, seen)
             layer.anchor(seen, lab=lab, others=others)
             if seen.sum() > 20:
                 layer.area = max(0.9 * layer.area, float(seen.sum()))
@@ -83,7 +84,7 @@ class _Tracker:
         union = given
         for one, layer in self._layers.items():
             if one not in known:
-                layer.seen = layer.seen * (1 - given)
+                layer.seen = layer.seen * (1 - tight)
                 union = np.maximum(union, layer.seen)
         if self._layers:
             people = cv2.dilate((union > 0.2).astype(np.uint8), np.ones((7, 7), np.uint8))
