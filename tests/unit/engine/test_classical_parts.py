@@ -246,3 +246,15 @@ def test_enlarging_finds_the_full_size_edge_again(factor: int) -> None:
     simple = np.kron(small[0], np.ones((factor, factor)))
     edge = (truth > 0) & (truth < 1)
     assert np.abs(found - truth)[edge].mean() < 0.25 * np.abs(simple - truth)[edge].mean()
+
+
+def test_tiles_agree_with_one_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = np.clip((25 - np.hypot(X - 40, Y - 30)) / 3 + 0.5, 0, 1).astype(np.float32)
+    areas = trimap((truth > 0.5)[None], radii=[6])
+    arguments = (picture(truth), areas)
+    whole = solve(*arguments, prior=truth[None], pull=0.002)
+    monkeypatch.setattr("vimatte.engine.matting.classical.solve._MOST", 100)
+    monkeypatch.setattr("vimatte.engine.matting.classical.solve._TILE", 32)
+    tiles = solve(*arguments, prior=truth[None], pull=0.002)
+    assert (tiles != whole).any()
+    assert np.abs(tiles - whole).max() < 0.01

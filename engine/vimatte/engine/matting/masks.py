@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 import numpy as np
 
 from vimatte.engine.matte import MatteFrame
+from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import TrackSet
@@ -29,6 +30,7 @@ class MaskMattes:
 
     def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Yield the masks of `frames` as alphas, one row for every id of `tracks.ids`."""
+        check_sizes(shot, tracks)
         for number in frames:
             masks = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
             for row, one in enumerate(tracks.ids):

@@ -15,8 +15,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from vimatte.engine.errors import VimatteError
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.model import MattingModel
@@ -178,6 +180,13 @@ class MattingContract(ABC):
         for picture in (flat, broken):
             (mattes,) = self._all(MemoryShot([picture]), tracks)
             _check_range(mattes)
+
+    def test_tracks_of_another_size_are_refused(self) -> None:
+        """One sentence that names both sizes."""
+        shot, _, _ = _crossing(1)
+        other = tracks_of([[np.ones((9, 11), bool)]], height=9, width=11)
+        with pytest.raises(VimatteError, match="11x9"):
+            self._all(shot, other)
 
     def test_inputs_are_left_alone(self) -> None:
         """Pictures and tracks are the caller's."""

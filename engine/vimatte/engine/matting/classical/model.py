@@ -16,6 +16,7 @@ from vimatte.engine.matting.classical.flow import Motion, believe, mismatch, mot
 from vimatte.engine.matting.classical.frames import WorkFrame, work_frame
 from vimatte.engine.matting.classical.picture import picture_mattes
 from vimatte.engine.matting.classical.steady import steady
+from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.windows import Window, needed_numbers, windows
@@ -59,6 +60,7 @@ class Classical:
 
     def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Yield the mattes of `frames` (ascending), one row for every id of `tracks.ids`, zeros where absent."""
+        check_sizes(shot, tracks)
         available = shot.frames.numbers
         solved = needed_numbers(available, frames, _ALPHA_RADIUS)
         read = needed_numbers(available, solved, _MASK_RADIUS)
