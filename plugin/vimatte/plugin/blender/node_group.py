@@ -49,6 +49,33 @@ def parents(tree: Any) -> Iterator[tuple[Any, Any]]:
                 yield one, node
 
 
+def place_cryptomatte(tree: Any) -> bool:
+    """Put a Cryptomatte node beside the group's node, or bring it up to date; returns whether there is one.
+
+    Beside, not inside: before version 5 Blender refuses Cryptomatte nodes in groups.
+    """
+    settings = tree.vimatte
+    name = f"{tree.name} Cryptomatte"
+    placed = False
+    for parent, group in parents(tree):
+        node = parent.nodes.get(name)
+        if node is None:
+            try:
+                node = parent.nodes.new("CompositorNodeCryptomatteV2")
+            except RuntimeError:
+                continue
+            node.name = node.label = name
+            node.location = (group.location.x, group.location.y - 320)
+            node.source = "IMAGE"
+        _place(node, settings.crypto, settings)
+        # Version 4.2 looks for layers only when the drop-down is drawn or, here, read.
+        _ = node.layer_name
+        if not node.matte_id:
+            node.matte_id = ",".join(p.layer for p in settings.people)
+        placed = True
+    return placed
+
+
 def socket_of(tree: Any, node: Any, uid: int) -> Any:
     """The group node's output for a person."""
     identifier = json.loads(tree.vimatte.sockets).get(f"person:{uid}")
@@ -60,9 +87,6 @@ def _wanted(settings: Any) -> Iterator[_Socket]:
         yield _Socket(f"plate:{name}", name, kind)
     for person in settings.people:
         yield _Socket(f"person:{person.uid}", person.name, "NodeSocketFloat")
-    if settings.crypto is not None:
-        yield _Socket("crypto:matte", "Cryptomatte", "NodeSocketFloat")
-        yield _Socket("crypto:pick", "Crypto Pick", "NodeSocketColor")
 
 
 def _fit_interface(tree: Any, wanted: list[_Socket]) -> dict[str, Any]:
@@ -106,20 +130,7 @@ def _shown(tree: Any, settings: Any) -> dict[str, Any]:
             tree.links.new(part, add.inputs[1])
             total = add.outputs[0]
         shown[f"person:{person.uid}"] = total
-    if settings.crypto is not None:
-        shown |= _crypto(tree, settings)
     return shown
-
-
-def _crypto(tree: Any, settings: Any) -> dict[str, Any]:
-    node = tree.nodes.new("CompositorNodeCryptomatteV2")
-    node.source = "IMAGE"
-    _place(node, settings.crypto, settings)
-    node.location = (0, -450)
-    # Version 4.2 looks for layers only when the drop-down is drawn or, here, read.
-    _ = node.layer_name
-    node.matte_id = ",".join(p.layer for p in settings.people if p.layer)
-    return {"crypto:matte": node.outputs["Matte"], "crypto:pick": node.outputs["Pick"]}
 
 
 def _image_node(tree: Any, kind: str, image: Any, settings: Any) -> Any:

@@ -112,7 +112,9 @@ class VIMATTE_PG_matte(bpy.types.PropertyGroup):
     depth: EnumProperty(name="Depth", items=[("half", "Half", "16 bit"), ("float", "Float", "32 bit")])
     device: StringProperty(name="Device", default="auto", description="auto, cpu, cuda, cuda:1 or mps")
     max_people: IntProperty(name="Most People", default=0, min=0, description="Keep at most so many people; 0: all")
-    cryptomatte: BoolProperty(name="Cryptomatte", description="Write a Cryptomatte and give it sockets", default=False)
+    cryptomatte: BoolProperty(
+        name="Cryptomatte", description="Write Cryptomattes too, and add a node that picks", default=False
+    )
     redo: BoolProperty(name="Redo All", description="Make also those frames anew that are whole", default=False)
 
     people: CollectionProperty(type=VIMATTE_PG_person)

@@ -175,6 +175,11 @@ class Session:
                     self.engine.remove_unfinished(task.folder)
         except (UserError, EngineError) as error:
             self.say(str(error), failed=True)
+        except Exception as error:
+            # A fault of the add-on: the text in the console, and Blender goes on.
+            self.task = None
+            self.say(f"Something unforeseen went wrong ({type(error).__name__}: {error}).", failed=True)
+            raise
         self.task = None
 
     def _kill(self, task: Task) -> None:

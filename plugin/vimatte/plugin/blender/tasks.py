@@ -124,10 +124,10 @@ class _Making:
         if settings.cryptomatte:
             first = self._file("layers_crypto", numbers)
             settings.crypto = self._load(first, settings.crypto, f"{tree.name} crypto")
-        else:
-            settings.crypto = None
         self._report_missing(settings, numbers)
         node_group.rebuild(tree)
+        if settings.cryptomatte:
+            node_group.place_cryptomatte(tree)
 
     def _report_missing(self, settings: Any, numbers: list[int]) -> None:
         settings.missing = ""

@@ -38,6 +38,7 @@ class Engine:
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._threads: list[threading.Thread] = []
 
     @property
     def alive(self) -> bool:
@@ -115,6 +116,7 @@ class Engine:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
+        self._join()
 
     def kill(self) -> None:
         """End the process at once. Finished files are whole whenever it happens."""
@@ -126,6 +128,7 @@ class Engine:
             process.kill()
             process.wait(5)
         self._out.put(None)
+        self._join()
 
     def remove_unfinished(self, folder: Path) -> None:
         """Delete the hidden temp files that a killed engine left in `folder`."""
@@ -138,7 +141,12 @@ class Engine:
     def _thread(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=target, args=arguments, name=f"vimatte {target.__name__}", daemon=True)
         thread.start()
+        self._threads.append(thread)
         return thread
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join(1)
 
     def _write_requests(self, pipe: IO[bytes]) -> None:
         # A pipe that nobody empties blocks: this thread may wait, the host application may not.
