@@ -16,7 +16,7 @@ from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.vis.appearance import Palette, lab_of
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.masks import MasksBackend
-from vimatte.engine.vis.propagate import _resolve, propagate
+from vimatte.engine.vis.propagate import _resolve, _shared_out, propagate
 from vimatte.engine.vis.propagation.frames import WorkingFrames, working_copy
 from vimatte.engine.vis.propagation.rim import looseness, tightened
 from vimatte.engine.vis.propagation.soft import SoftMask, from_rle
@@ -175,6 +175,14 @@ def test_masks_are_enlarged_without_a_shift(size: tuple[int, int]) -> None:
     rle = _resolve({1: small}, {}, height, width)[1]
     expected = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
     assert mask_iou(rle.decode(), expected) > 0.995
+
+
+def test_what_is_surely_somebody_is_not_lost_when_sweeps_disagree_on_who() -> None:
+    one, two = np.zeros((2, 20, 20), np.float32)
+    one[5:15, 5:15], two[5:15, 5:15] = 0.45, 0.4
+    shared = _shared_out({1: one, 2: two})
+    assert shared[1][10, 10] > 0.5 > shared[2][10, 10]
+    assert shared[1][0, 0] == 0
 
 
 def test_progress_ends_at_its_total() -> None:

@@ -76,7 +76,7 @@ def propagate(
             for one in masks_of
             if one not in given
         }
-        for one, rle in _resolve(soft, given, height, width).items():
+        for one, rle in _resolve(_shared_out(soft), given, height, width).items():
             masks_of[one][number] = rle
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
@@ -135,6 +135,17 @@ def _blend(
         total += weight * soft.unpack(frames.height, frames.width)
         weights += weight
     return total / weights if weights else total
+
+
+def _shared_out(soft: Mapping[int, Probability]) -> dict[int, Probability]:
+    """Where it is surely somebody, but sweeps disagree on who, the likelier one has all of it rather than nobody."""
+    if len(soft) < 2:
+        return dict(soft)
+    ids = sorted(soft)
+    planes = np.stack([soft[one] for one in ids])
+    total, winner = np.minimum(planes.sum(axis=0), 1.0), planes.argmax(axis=0)
+    contested = (total > 0.5) & (planes.max(axis=0) <= 0.5)
+    return {one: np.where(contested & (winner == n), total, planes[n]) for n, one in enumerate(ids)}
 
 
 def _resolve(
