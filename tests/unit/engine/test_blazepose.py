@@ -15,13 +15,16 @@ from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.shot import Picture
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
+from vimatte.engine.vis.associate import Sighting
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.blazepose import BlazePose, backend
-from vimatte.engine.vis.blazepose.again import paint_away
+from vimatte.engine.vis.blazepose.again import leave_contested, paint_away
+from vimatte.engine.vis.blazepose.anchors import Kept
 from vimatte.engine.vis.blazepose.bodies import Body, square_to_picture
 from vimatte.engine.vis.blazepose.detect import Candidate, thin, tiles_of
 from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Seen
+from vimatte.engine.vis.blazepose.search import Find
 from vimatte.engine.vis.blazepose.segment import Person
 from vimatte.engine.vis.snap import guided_filter, snap
 
@@ -209,3 +212,49 @@ def test_missing_weights_are_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
     with pytest.raises(BackendError, match="vimatte weights pull blazepose"):
         BlazePose()
+
+
+class Shelf:
+    """Only the finds of a search."""
+
+    def __init__(self, finds: list[list[Find]]) -> None:
+        self.finds = finds
+
+
+def standing(paths: dict[int, dict[int, float]], frames: int) -> tuple[Shelf, list[Kept]]:
+    """People as {who: {place: x}}, all of a reach of 20 pixels."""
+    shelf = Shelf([[] for _ in range(frames)])
+    people = []
+    for path in paths.values():
+        sightings = []
+        for at, x in path.items():
+            mask = Rle.encode(np.ones((4, 4), bool))
+            sighting = Sighting(
+                at=at,
+                index=len(shelf.finds[at]),
+                mask=mask,
+                quality=0.9,
+                x=x,
+                y=50.0,
+                reach=20.0,
+                colour=np.ones(1, np.float32),
+            )
+            shelf.finds[at].append(Find(sighting, mask, Body(x, 50.0, x, 30.0)))
+            sightings.append(sighting)
+        people.append(Kept(tuple(sightings), (), (), 0.9))
+    return shelf, people
+
+
+def test_who_stands_before_somebody_hidden_is_not_anchored_there() -> None:
+    walker = {at: 100.0 - 4 * at for at in range(21) if not 8 <= at <= 12}
+    shelf, people = standing({0: dict.fromkeys(range(21), 60.0), 1: walker, 2: dict.fromkeys(range(21), 150.0)}, 21)
+    front, hidden, far = leave_contested(shelf, people)  # type: ignore[arg-type]
+    assert {s.at for s in front.sightings} == set(range(21)) - set(range(8, 13))
+    assert hidden == people[1]
+    assert far == people[2]
+
+
+def test_a_long_absence_takes_no_anchors_away() -> None:
+    hidden = dict.fromkeys([0, 1, 29, 30], 60.0)
+    shelf, people = standing({0: dict.fromkeys(range(31), 60.0), 1: hidden}, 31)
+    assert leave_contested(shelf, people)[0] == people[0]  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ class BlazePose:
             area=finding.thumbs.width * finding.thumbs.height,
             options=options,
         )
-        kept = again.look_again(finding, kept)
+        kept = again.leave_contested(finding, again.look_again(finding, kept))
         width, height = shot.info.width, shot.info.height
         found = [
             Cast(
