@@ -72,9 +72,9 @@ def test_people_near_each_other_are_one_group() -> None:
 
 
 def test_bands_grow_with_people_and_with_doubt() -> None:
-    assert band_radius(np.ones((40, 20), bool), 0.0) == 3.0
-    assert band_radius(np.ones((400, 100), bool), 0.0) == pytest.approx(6.8)
-    assert band_radius(np.ones((400, 100), bool), 8.0) > 9.0
+    assert band_radius(np.ones((50, 20), bool), 0.0) == pytest.approx(4.6)
+    assert band_radius(np.ones((400, 100), bool), 0.0) == pytest.approx(8.8)
+    assert band_radius(np.ones((400, 100), bool), 8.0) > 11.0
     assert band_radius(np.zeros((4, 4), bool), 8.0) == 0.0
 
 

@@ -20,12 +20,12 @@ __all__ = ["picture_mattes"]
 
 _COLOUR_PULL = 0.04
 """Weight of a unanimous colour vote against the picture's own structure."""
-_MASK_PULL = 0.03
+_MASK_PULL = 0.01
 """Weight of the mask where colours cannot tell."""
 _MASK_SOFT = 2.0
 """Pixels over which a mask's edge fades as a guess."""
 _MARGIN = 32
-_NARROWER = 0.6
+_NARROWER = 0.5
 _WIDEST = 14.0
 _MISTY = 0.2
 """Softer than this on both ends after the first solution means hair or blur, however far from the edge."""
@@ -54,8 +54,8 @@ def band_radius(mask: BoolMask, spread: float) -> float:
     if rows.size == 0:
         return 0.0
     size = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    by_size = min(max(2.0 + 0.012 * size, 3.0), 8.0)
-    return float(min(max(by_size, 3.0 + 0.9 * spread), _WIDEST))
+    by_size = min(4.0 + 0.012 * size, 10.0)
+    return float(min(max(by_size, 4.0 + 0.9 * spread), _WIDEST))
 
 
 def mask_guess(distances: NDArray[np.float32]) -> NDArray[np.float32]:
