@@ -24,6 +24,11 @@ from vimatte.ocio.frame_range import FrameRange
 
 __all__ = ["Correction", "changed_frames", "cut", "fix", "reach_of"]
 
+Carried = Mapping[int, Mapping[int, Rle]]
+
+_DISPUTED = 0.15
+"""Share of the smaller of two masks that a correction must take for the other's masks nearby to be in doubt too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
@@ -68,20 +73,22 @@ def fix(
             f"The correction on frame {frame} reaches from {window[0]} to {window[-1]}, and the shot was opened "
             f"without frame {lacking[0]}; leave out --frames."
         )
-    anchors: dict[int, dict[int, Rle | None]] = {one.id: {frame: Rle.encode(mask)}}
-    for end in {window[0], window[-1]} - set(reach):
-        anchors[one.id][end] = known.masks[one.id].get(end)
-    for other in known.ids:
-        if other != one.id and any(f in known.masks[other] for f in window):
-            anchors[other] = _anchors(known, other, window=window, frame=frame, mask=mask)
-    carried = yield from propagate(_Part(shot, window), anchors=anchors)
+    part = _Part(shot, window)
+    carried = yield from propagate(part, anchors=_anchors(known, one.id, window=window, frame=frame, mask=mask))
+    was = known.mask(one.id, frame)
+    baseline: Carried = {}
+    if known.masks[one.id]:
+        baseline = yield from propagate(
+            part, anchors=_anchors(known, one.id, window=window, frame=frame, mask=mask, was=was)
+        )
     masks = {i: dict(by_frame) for i, by_frame in known.masks.items()}
     for number in reach:
-        for i, new in _settled(known, one.id, number, carried).items():
-            if new is None:
+        new = mask if number == frame else _differing(known, one.id, number, carried, baseline)
+        for i, rle in _settled(known, one.id, number, new, carried).items():
+            if rle is None:
                 masks[i].pop(number, None)
             else:
-                masks[i][number] = new
+                masks[i][number] = rle
     keys = {**known.keys, one.id: (*known.keys[one.id], frame)}
     after = replace(known, masks=masks, keys=keys)
     return Correction(tracks=after, person=one, reach=reach, changed=changed_frames(tracks, after))
@@ -157,28 +164,53 @@ def _with(tracks: TrackSet, person: int | str) -> TrackSet:
 
 
 def _anchors(
-    tracks: TrackSet, other: int, *, window: tuple[int, ...], frame: int, mask: BoolMask
-) -> dict[int, Rle | None]:
-    """What is certain of somebody else: keyframes, absence, how a stay begins and ends; the rest is contested."""
-    own = tracks.masks[other]
-    anchors: dict[int, Rle | None] = {}
-    for at, number in enumerate(window):
-        around = window[max(0, at - 1) : at + 2]
-        inner = number in own and len(around) == 3 and all(f in own for f in around)
-        if inner and number not in tracks.keys[other]:
+    tracks: TrackSet,
+    person: int,
+    *,
+    window: tuple[int, ...],
+    frame: int,
+    mask: BoolMask,
+    was: BoolMask | None = None,
+) -> dict[int, dict[int, Rle | None]]:
+    """What is certain on the way: the keyframes around, the corrected mask (or what `was` there), and other people.
+
+    Somebody of whom the correction takes a good part is certain only on keyframes, on frames that stay as they are, and
+    when absent; the rest is contested. Everybody else is certain.
+    """
+    own = tracks.keys[person]
+    anchors: dict[int, dict[int, Rle | None]] = {
+        person: {f: tracks.masks[person].get(f) for f in (window[0], window[-1]) if f in own}
+    }
+    anchors[person][frame] = _encoded(mask if was is None else was)
+    for other in tracks.ids:
+        by_frame = tracks.masks[other]
+        if other == person or not any(f in by_frame for f in window):
             continue
-        anchors[number] = own.get(number)
-        if number == frame and number in own:
-            anchors[number] = _encoded(own[number].decode() & ~mask)
+        there = tracks.mask(other, frame)
+        least = min(np.count_nonzero(there), np.count_nonzero(mask))
+        contested = np.count_nonzero(there & mask) > _DISPUTED * least
+        certain = {*tracks.keys[other], *(set(window) & set(own))} if contested else set(window)
+        anchors[other] = {f: by_frame.get(f) for f in window if f in certain or f not in by_frame}
+        if was is None and frame in anchors[other]:
+            anchors[other][frame] = _encoded(there & ~mask)
     return anchors
 
 
-def _settled(
-    tracks: TrackSet, person: int, number: int, carried: Mapping[int, Mapping[int, Rle]]
-) -> dict[int, Rle | None]:
-    """Everybody's mask on one frame of the reach; an unchanged mask is the very object it was."""
+def _differing(tracks: TrackSet, person: int, number: int, carried: Carried, baseline: Carried) -> BoolMask:
+    """The old mask, but for what the correction changes: where its carrying differs from that of the old mask.
+
+    What both have lost on the way (a body seen only in part on the corrected frame) stays as it was.
+    """
     empty = np.zeros((tracks.height, tracks.width), bool)
     new = carried[person][number].decode() if number in carried[person] else empty
+    if not baseline:
+        return new
+    same = baseline[person][number].decode() if number in baseline[person] else empty
+    return (tracks.mask(person, number) & ~(same & ~new)) | (new & ~same)
+
+
+def _settled(tracks: TrackSet, person: int, number: int, new: BoolMask, carried: Carried) -> dict[int, Rle | None]:
+    """Everybody's mask on one frame of the reach; an unchanged mask is the very object it was."""
     old = tracks.mask(person, number)
     others = {i: rle for i in tracks.ids if i != person and (rle := tracks.masks[i].get(number)) is not None}
     free = old & ~new
