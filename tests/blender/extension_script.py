@@ -105,6 +105,8 @@ def people(job: dict[str, Any]) -> dict[str, Any]:
     bpy.ops.vimatte.refresh()
     seen["dropped_matted"] = [links_of(scene, node), people_of(group)]
     seen["refused"] = stage.refused(bpy.ops.vimatte.drop, person="nobody")
+    bpy.ops.vimatte.find_people()
+    seen["found_again"] = [links_of(scene, node), people_of(group)]
     return seen
 
 

@@ -194,6 +194,11 @@ def test_renaming_merging_and_dropping_keep_the_links_that_make_sense(
     assert found["dropped"] == [sorted([*both, *both, "Zo", "Zo"]), [[1, "Zo", "Zo"]]]
     assert found["dropped_matted"] == found["dropped"]
     assert "There is no 'nobody'" in found["refused"]
+    # Whom the engine finds again keeps the artist's name, socket and links; the others are new.
+    assert found["found_again"] == [
+        found["dropped"][0],
+        [[1, "Zo", "Zo"], [2, "bruno", "bruno"], [3, "carla", "carla"]],
+    ]
     got = shown(out / "b_1001.exr", found["merged_items"])
     assert set(np.unique(got["Zo"])) > {0, 1}
     np.testing.assert_allclose(got["Zo"] + got["carla"], got["Alpha"], atol=1e-6)

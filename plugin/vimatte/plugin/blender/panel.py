@@ -18,7 +18,9 @@ class VIMATTE_UL_people(bpy.types.UIList):
         self, _context: Any, layout: Any, settings: Any, person: Any, _icon: int, _data: Any, _property: str,
         _index: int = 0, _flag: int = 0,
     ) -> None:  # fmt: skip
-        """Draw a person: chosen, colour, picture, name, frames, solo, drop."""
+        """Draw a person: chosen, colour, picture, name, solo, drop."""
+        # The panel splits properties from their names, which a row has no room for.
+        layout.use_property_split = False
         row = layout.row(align=True)
         row.prop(person, "chosen", text="")
         chip = row.row()
@@ -26,7 +28,6 @@ class VIMATTE_UL_people(bpy.types.UIList):
         chip.prop(person, "colour", text="")
         row.label(text="", icon_value=thumbnails.icon(person.thumbnail))
         row.prop(person, "name", text="", emboss=False)
-        row.label(text=f"{person.first}-{person.last}")
         eye = "HIDE_OFF" if settings.solo == person.uid else "HIDE_ON"
         row.operator("vimatte.solo", text="", icon=eye, emboss=False).person = str(person.uid)
         row.operator("vimatte.drop", text="", icon="X", emboss=False).person = str(person.uid)
@@ -163,9 +164,15 @@ def _draw_people(layout: Any, settings: Any) -> None:
         return
     layout.template_list("VIMATTE_UL_people", "", settings, "people", settings, "active", rows=4)
     if settings.active < len(settings.people):
-        icon = thumbnails.icon(settings.people[settings.active].thumbnail)
-        if icon:
-            layout.template_icon(icon_value=icon, scale=5)
+        person = settings.people[settings.active]
+        row = layout.row()
+        if icon := thumbnails.icon(person.thumbnail):
+            row.template_icon(icon_value=icon, scale=4)
+        column = row.column()
+        column.label(text=person.name)
+        column.label(text=f"Frames {person.first}-{person.last}")
+        if person.layer != person.name:
+            column.label(text=f"On disk: {person.layer}")
     row = layout.row(align=True)
     row.operator("vimatte.merge", icon="AUTOMERGE_ON")
     row.operator("vimatte.refresh", icon="FILE_REFRESH")
@@ -181,8 +188,11 @@ def _size(settings: Any) -> str:
     return f"Resolution: {size[0]} x {size[1]}, as the source" if size[0] else "Resolution: as the source"
 
 
-def _wrap(layout: Any, text: str, *, icon: str, width: int = 44) -> None:
+def _wrap(layout: Any, text: str, *, icon: str) -> None:
     """Labels do not break lines."""
+    region = bpy.context.region
+    scale = bpy.context.preferences.system.ui_scale
+    width = max(20, int((region.width / scale - 60) / 7)) if region is not None else 40
     column = layout.column(align=True)
     line = ""
     lines = []

@@ -52,6 +52,8 @@ def _renamed(person: Any, _context: Any) -> None:
 
 def _source_changed(settings: Any, context: Any) -> None:
     if not _quiet:
+        # People were found in another shot.
+        settings.tracks = ""
         source.adopt_frames(settings, context.scene)
 
 
@@ -61,6 +63,7 @@ class VIMATTE_PG_person(bpy.types.PropertyGroup):
     uid: IntProperty(name="Id")
     name: StringProperty(name="Name", description="Name of the socket and of the layer", update=_renamed)
     layer: StringProperty(name="Layer", description="Name in the layers on disk; empty until they are written")
+    origin: StringProperty(name="Found as", description="Name that the engine or the mask gave")
     added: StringProperty(name="Added layers", description="Layers on disk that were merged into this person")
     colour: FloatVectorProperty(name="Colour", subtype="COLOR", size=3, min=0, max=1)
     thumbnail: StringProperty(name="Thumbnail")

@@ -14,6 +14,7 @@ import bpy
 from ..bridge import Engine, EngineError, Job, find_engine  # noqa: TID252 - the package has another name inside Blender
 from . import preferences
 from .errors import UserError
+from .wording import in_the_panel
 
 LOG = "Vimatte Log"
 _GRACE = 5.0
@@ -158,7 +159,7 @@ class Session:
         job, step = task.job, task.step
         assert job is not None
         assert step is not None
-        task.warnings += job.warnings
+        task.warnings += [in_the_panel(w) for w in job.warnings if in_the_panel(w) not in task.warnings]
         try:
             if job.state == "done":
                 if step.then is not None:
@@ -170,7 +171,7 @@ class Session:
             elif job.state == "cancelled":
                 self.say("Cancelled; every frame that was written is whole, and Matte goes on from there.")
             else:
-                self.say(job.message, failed=True)
+                self.say(in_the_panel(job.message), failed=True)
                 if task.folder is not None and self.engine is not None and not self.engine.alive:
                     self.engine.remove_unfinished(task.folder)
         except (UserError, EngineError) as error:

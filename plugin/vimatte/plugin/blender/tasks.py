@@ -14,7 +14,7 @@ import bpy
 from ..bridge import Job  # noqa: TID252 - the package has another name inside Blender
 from . import node_group, source, thumbnails
 from .errors import UserError
-from .plan import Options, Source, build_job, missing_text, plain_edits, scene_range
+from .plan import Options, Source, build_job, missing_text, plain_edits, safe_name, scene_range
 from .properties import quietly
 from .session import Step, Task, current
 
@@ -85,7 +85,7 @@ class _Making:
 
     def matte_steps(self) -> Iterable[Step]:
         settings = self.tree.vimatte
-        known = bool(settings.people) and (self.tracks / "tracks.json").is_file()
+        known = bool(settings.people and settings.tracks) and (self.tracks / "tracks.json").is_file()
         if not known:
             yield from self.find_steps()
         else:
@@ -172,18 +172,36 @@ def output_folder(tree: Any) -> tuple[Path, Any]:
 
 
 def show_people(tree: Any, people: Iterable[Mapping[str, Any]], *, relative: Any = str) -> None:
-    """Fill the panel with newly found people; everybody's sockets are made, links by name survive."""
+    """Fill the panel with newly found people; those who were there before keep name, socket and links."""
     settings = tree.vimatte
+    before = [(p.uid, p.name, p.layer, p.origin) for p in settings.people]
+    sockets: dict[str, str] = json.loads(settings.sockets or "{}")
+    kept = {key: value for key, value in sockets.items() if not key.startswith("person:")}
     with quietly():
         settings.people.clear()
-        settings.edits = "[]"
+        settings.edits, settings.solo, settings.active = "[]", 0, 0
         for one in people:
             person = settings.people.add()
-            person.uid, person.name = one["id"], one["name"]
+            person.uid, person.origin = one["id"], one["name"]
+            person.name = person.layer = one["name"]
+            # Somebody found again keeps the artist's name, the socket and its links.
+            known = next((b for b in before if one["name"] in (b[3], b[1])), None)
+            if known is not None:
+                before.remove(known)
+                person.name, person.layer = known[1], known[2]
+                if f"person:{known[0]}" in sockets:
+                    kept[f"person:{person.uid}"] = sockets[f"person:{known[0]}"]
             person.colour = one["colour"]
             person.first, person.last = one["first"] or 0, one["last"] or 0
             person.thumbnail = relative(one["thumbnail"]) if one["thumbnail"] else ""
-            person.layer = one["name"]
-        settings.active = 0
+        settings.sockets = json.dumps(kept)
+        _make_unique(settings.people)
     thumbnails.forget()
     node_group.rebuild(tree)
+
+
+def _make_unique(people: Iterable[Any]) -> None:
+    taken: list[str] = []
+    for person in people:
+        person.name = safe_name(person.name, taken=taken)
+        taken.append(person.name)
