@@ -27,6 +27,9 @@ SETTINGS = {
     "colour_spread": 2.5,
 }
 
+_LASTING = 5
+"""Sightings from which on a chain counts as somebody who may be hidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -46,7 +49,7 @@ def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, o
     """Keep what lasts and is surely a person. `count` frames in the shot, `area` pixels of the small size."""
     kept: list[Kept] = []
     for one in people:
-        trusted = _trusted(one.sightings, carry)
+        trusted = _trusted(one.sightings, carry, _risky(one, people))
         if not _is_person(one.sightings, trusted, count=count, area=area, options=options):
             continue
         score = float(np.mean([s.quality for s in trusted]))
@@ -78,14 +81,24 @@ def _is_person(
     )
 
 
-def _trusted(sightings: Sequence[Sighting], carry: Carry) -> list[Sighting]:
-    """Those in the person's own colours and size that are sure, or that flow carries from or to a neighbour."""
+def _risky(one: Tracklet, people: Sequence[Tracklet]) -> frozenset[int]:
+    """Places where somebody seen before and after was not seen: their pixels may be in this one's mask."""
+    risky: set[int] = set()
+    for other in people:
+        if other is not one and len(other.sightings) >= _LASTING:
+            risky |= set(range(other.first.at, other.last.at + 1)) - {s.at for s in other.sightings}
+    return frozenset(risky)
+
+
+def _trusted(sightings: Sequence[Sighting], carry: Carry, risky: frozenset[int]) -> list[Sighting]:
+    """Those of the person's own size, and where it is risky of their own colours, that are sure or agree with flow."""
     by_place: Mapping[int, Sighting] = {s.at: s for s in sightings}
     good: list[Sighting] = []
     usual = looks(sightings)
     limit = colour_limit(sightings)
     for one in sightings:
-        if one.quality < SETTINGS["anchor_quality"] or colour_distance(one.colour, usual) > limit:
+        strange = one.at in risky and colour_distance(one.colour, usual) > limit
+        if strange or one.quality < SETTINGS["anchor_quality"]:
             continue
         if not sized(one, sightings):
             continue
