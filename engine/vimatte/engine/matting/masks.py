@@ -19,6 +19,7 @@ class MaskMattes:
     """Hard masks as alphas. Where masks overlap the people share the pixel evenly."""
 
     name = "masks"
+    reach = 0
 
     def __init__(self, *, device: str = "cpu") -> None:
         self._device = device

@@ -22,6 +22,13 @@ class MattingModel(Protocol):
 
     name: str
 
+    reach: int
+    """How many frames of `shot.frames` on each side a frame's mattes depend on; 0: none but its own.
+
+    What `--resume` goes by after tracks were corrected: a frame is made anew when a mask within reach of it has
+    changed, so a number too small leaves stale mattes. A model that depends on every frame says `sys.maxsize`.
+    """
+
     @property
     def settings(self) -> Mapping[str, str | int | float]:
         """Everything that changes a pixel: versions, weight hashes, parameters. Goes into the file's header."""

@@ -45,6 +45,8 @@ class Prompt:
                 "Say how the person looks on this frame in one way: --mask M.png, or --click X,Y (and --not X,Y), "
                 "or --box X0,Y0,X1,Y1."
             )
+        if self.nots and not (self.clicks or self.box):
+            raise ConfigError("--not X,Y alone is not enough; add a --click X,Y on the person, or --box X0,Y0,X1,Y1.")
 
 
 def correct_tracks(

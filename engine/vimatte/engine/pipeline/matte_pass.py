@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vimatte.engine.job import MatteJob
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.pipeline.plan import pattern_of
-from vimatte.engine.pipeline.request import layers_digest
+from vimatte.engine.pipeline.request import frame_digests
 from vimatte.engine.refine.foreground import estimate_foreground
 from vimatte.engine.registry import MATTING
 from vimatte.engine.tracks import TrackSet
@@ -43,15 +44,17 @@ class Output:
     layers: LayersWriter
     crypto: OutputPattern | None
     names: tuple[str, ...]
+    digests: Mapping[int, str]
+    """Frame number -> what decides that frame, for its header and for `--resume`."""
 
     def is_done(self, number: int) -> bool:
-        """Whether this frame's files are whole and made by the same settings."""
-        return self.layers.is_done(number) and (
+        """Whether this frame's files are whole, and made by the same settings from the same masks."""
+        return self._layers(number).is_done(number) and (
             self.crypto is None
             or is_whole(
                 self.crypto.path(number),
                 channels=cryptomatte_channels(),
-                settings_digest=self.layers.header.settings_digest,
+                settings_digest=self.digests[number],
             )
         )
 
@@ -59,6 +62,7 @@ class Output:
         """Write the frame's files and return the layers' path. Raises MediaError."""
         job = self.job
         rgb = self.shot.working.apply(plate.rgb) if job.plate or job.layers == "rgba" else None
+        layers = self._layers(mattes.number)
         foreground = None
         if job.layers == "rgba" and rgb is not None:
             foreground = estimate_foreground(rgb, mattes.alphas)
@@ -66,10 +70,10 @@ class Output:
             write_cryptomatte(
                 self.crypto.path(mattes.number),
                 mattes=dict(zip(self.names, written_alphas(mattes.alphas, depth=job.depth), strict=True)),
-                header=self.layers.header,
+                header=layers.header,
                 timecode=plate.timecode,
             )
-        return self.layers.write(
+        return layers.write(
             mattes.number,
             plate=rgb if job.plate else None,
             alphas=mattes.alphas,
@@ -77,6 +81,10 @@ class Output:
             timecode=plate.timecode,
             metadata=plate.metadata,
         )
+
+    def _layers(self, number: int) -> LayersWriter:
+        header = replace(self.layers.header, settings_digest=self.digests[number])
+        return replace(self.layers, header=header)
 
 
 def matte_shot(
@@ -149,7 +157,6 @@ def open_output(
         interop_id=working.interop_id,
         version=version("vimatte"),
         models={"tracks": dict(tracks.source), "matting": matting},
-        settings_digest=layers_digest(shot, job, tracks, matting),
         instances=tuple(rows),
         metadata=info.metadata,
     )
@@ -164,4 +171,5 @@ def open_output(
         compression=job.compression,
     )
     crypto = pattern.sibling("crypto") if job.cryptomatte else None
-    return Output(shot=shot, job=job, layers=layers, crypto=crypto, names=tracks.names)
+    digests = frame_digests(shot, job, tracks, matting=matting, reach=model.reach if model is not None else sys.maxsize)
+    return Output(shot=shot, job=job, layers=layers, crypto=crypto, names=tracks.names, digests=digests)

@@ -9,10 +9,10 @@ from importlib.metadata import version
 
 from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.job import MatteJob
-from vimatte.engine.tracks import TrackSet
+from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
 
-__all__ = ["layers_digest", "shot_facts", "tracks_digest"]
+__all__ = ["frame_digests", "shot_facts", "tracks_digest"]
 
 
 def shot_facts(shot: ClipShot) -> dict[str, object]:
@@ -48,17 +48,48 @@ def tracks_digest(shot: ClipShot, job: MatteJob, backend: VisBackend, keys: KeyM
     return hasher.hexdigest()
 
 
-def layers_digest(shot: ClipShot, job: MatteJob, tracks: TrackSet, matting: Mapping[str, object]) -> str:
-    """Sha256 of everything that decides a pixel or a header value of a layers file."""
+def frame_digests(
+    shot: ClipShot, job: MatteJob, tracks: TrackSet, *, matting: Mapping[str, object], reach: int
+) -> dict[int, str]:
+    """Frame number -> sha256 of everything that decides a pixel or a header value of that frame's files.
+
+    Of the tracks that is what every header says (who there is, their first and last frames, how they were found) and
+    everybody's masks on the frames that the model looks at: `reach` on each side. Frames whose digests are equal in two
+    runs are equal byte for byte, so after a correction only the others are made anew.
+    """
     facts = {
         "version": version("vimatte"),
         "shot": shot_facts(shot),
         "working": shot.working.space,
-        "tracks": tracks.digest(),
+        "people": [_header_row(tracks, one) for one in tracks.instances],
+        "tracks": dict(tracks.source),
         "matting": dict(matting),
         "layers": [job.layers, job.plate, job.depth, job.compression],
     }
-    return hashlib.sha256(_canonical(facts)).hexdigest()
+    common = hashlib.sha256(_canonical(facts))
+    numbers = shot.frames.numbers
+    masks = [_masks_digest(tracks, number) for number in numbers]
+    digests = {}
+    for at, number in enumerate(numbers):
+        own = common.copy()
+        for other in range(max(0, at - reach), min(len(numbers), at + reach + 1)):
+            own.update(f"/{other - at}/".encode() + masks[other])
+        digests[number] = own.hexdigest()
+    return digests
+
+
+def _header_row(tracks: TrackSet, one: Instance) -> list[object]:
+    on = tracks.presence(one.id)
+    return [one.id, one.name, one.label, one.score, min(on, default=None), max(on, default=None)]
+
+
+def _masks_digest(tracks: TrackSet, number: int) -> bytes:
+    hasher = hashlib.sha256()
+    for one in tracks.ids:
+        rle = tracks.masks[one].get(number)
+        if rle is not None:
+            hasher.update(f"{one}/{rle.counts.size}/".encode() + rle.counts.tobytes())
+    return hasher.digest()
 
 
 def _canonical(value: object) -> bytes:

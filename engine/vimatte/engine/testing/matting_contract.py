@@ -13,6 +13,7 @@ import gc
 import tracemalloc
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,6 +195,20 @@ class MattingContract(ABC):
         before = [shot.picture(n).tobytes() for n in shot.frames], tracks.digest()
         self._all(shot, tracks)
         assert before == ([shot.picture(n).tobytes() for n in shot.frames], tracks.digest())
+
+    def test_masks_beyond_reach_do_not_matter(self) -> None:
+        """`reach` is what `--resume` goes by after a correction: other masks further off leave mattes as they are."""
+        reach = self.make().reach
+        assert reach >= 0
+        if reach > 20:
+            return
+        shot, tracks, _ = _crossing(reach + 3)
+        first = shot.frames.first
+        one = tracks.ids[0]
+        others = {n: Rle.encode(~tracks.mask(one, n)) if n > first + reach else r for n, r in tracks.masks[one].items()}
+        changed = replace(tracks, masks={**tracks.masks, one: others})
+        (before,), (after,) = (list(self.make().mattes(shot, t, [first])) for t in (tracks, changed))
+        assert np.array_equal(before.alphas, after.alphas)
 
     def test_memory_does_not_grow_with_the_shot(self) -> None:
         """Three times the frames, the same peak."""

@@ -48,6 +48,7 @@ class Classical:
     """
 
     name = "classical"
+    reach = _MASK_RADIUS + _ALPHA_RADIUS
 
     def __init__(self, *, device: str = "cpu") -> None:
         """Take any `device`; all work is done on the CPU."""
