@@ -125,6 +125,13 @@ def movie(job: dict[str, Any]) -> dict[str, Any]:
     return {"items": items, "placed": placed, "image": group.vimatte.layers.filepath}
 
 
+def template(job: dict[str, Any]) -> dict[str, Any]:
+    """A finished comp of one shot, for the script of docs/blender.md to put another into."""
+    found = shot(job)
+    bpy.ops.wm.save_userpref()
+    return found
+
+
 def gaps(job: dict[str, Any]) -> dict[str, Any]:
     """A sequence that lacks frames, and a range of the scene only."""
     scene = stage.open_scene(job["folder"], frames=(2, 5), size=(96, 64))
@@ -247,7 +254,7 @@ def abandon(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-SCENARIOS = {f.__name__: f for f in (abandon, bare, clean, gaps, movie, people, shot, trouble)}
+SCENARIOS = {f.__name__: f for f in (abandon, bare, clean, gaps, movie, people, shot, template, trouble)}
 
 
 def main() -> None:

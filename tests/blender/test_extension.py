@@ -241,6 +241,35 @@ def test_missing_frames_and_ranges_are_told(bpy_python: str, extension: Path, tm
     assert "shows nothing on scene frames 2 to 5" in found["refused"]
 
 
+def test_the_documented_script_puts_another_shot_into_a_comp(bpy_python: str, extension: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    first = clip(tmp_path / "plate", list(range(1001, 1007)), masked=1003)
+    job = {**first, "zip": str(extension), "folder": str(tmp_path), "out": str(tmp_path / "out")}
+    found = play(bpy_python, "template", job, tmp_path)
+    other = tmp_path / "other.mkv"
+    frames = [movies.grey_frame(60 + 20 * i, size=(W, H)) for i in range(3)]
+    movies.write_movie(other, frames, codec="ffv1", pix_fmt="yuv420p")
+    mask = np.zeros((H, W, 1), np.float32)
+    mask[10:50, 20:40] = 1
+    # The scene begins at 11, so the movie's first frame is frame 11 of the scene.
+    faults.write_image(tmp_path / "other" / "bruno" / "0011.png", mask, "uint8")
+    page = (ROOT / "docs" / "blender.md").read_text(encoding="utf-8")
+    script = tmp_path / "matte_and_render.py"
+    script.write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], encoding="utf-8")
+    _, env = command(bpy_python, "template", {}, tmp_path, "user")
+    done = subprocess.run(
+        [bpy_python, str(script), "--", found["blend"], str(other), str(tmp_path / "other")],
+        env=env, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "people: ['bruno'] missing: none" in done.stdout
+    for scene_frame in (11, 12, 13):
+        got = channels(tmp_path / "out" / f"shown_{scene_frame:04d}.exr")
+        expected = channels(tmp_path / "mattes" / "Video_Instance_Matte" / f"layers.{scene_frame:04d}.exr")
+        item = next(k for k, name in found["items"].items() if name == "bruno")
+        np.testing.assert_array_equal(got[f"{item}.V"], expected["bruno.A"], "the link by name survived")
+
+
 def test_cancel_and_a_killed_engine_leave_whole_files_and_a_working_blender(
     bpy_python: str, extension: Path, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ class VIMATTE_PG_person(bpy.types.PropertyGroup):
     layer: StringProperty(name="Layer", description="Name in the layers on disk; empty until they are written")
     origin: StringProperty(name="Found as", description="Name that the engine or the mask gave")
     added: StringProperty(name="Added layers", description="Layers on disk that were merged into this person")
-    colour: FloatVectorProperty(name="Colour", subtype="COLOR", size=3, min=0, max=1)
+    colour: FloatVectorProperty(name="Colour", subtype="COLOR_GAMMA", size=3, min=0, max=1)
     thumbnail: StringProperty(name="Thumbnail")
     first: IntProperty(name="First frame")
     last: IntProperty(name="Last frame")
