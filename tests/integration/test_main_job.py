@@ -188,3 +188,21 @@ def test_python_api_does_the_same(tmp_path):
         _, ours = read(path)
         _, theirs = read(tmp_path / path.name.replace("api", "cli"))
         assert all(np.array_equal(ours[c], theirs[c]) for c in theirs)
+
+
+def test_chunks_from_saved_tracks_are_byte_identical_to_one_run(tmp_path):
+    shot = _two_people(tmp_path, frames=5)
+    tracks = tmp_path / "shot.tracks"
+    assert runner.vimatte("track", shot, "--out", tracks, "--masks", tmp_path / "masks").code == 0
+    whole = runner.vimatte("matte", shot, "--tracks", tracks, "--out", tmp_path / "whole" / "layers.exr")
+    assert whole.code == 0, whole.err
+    for chunk in ("1004-1005", "1001-1002", "1003-1003"):
+        out = tmp_path / "chunks" / "layers.exr"
+        run = runner.vimatte("matte", shot, "--tracks", tracks, "--out", out, "--frames", chunk, "--resume")
+        assert run.code == 0, run.err
+    for n in range(1001, 1006):
+        one, other = (tmp_path / d / f"layers.{n}.exr" for d in ("whole", "chunks"))
+        assert one.read_bytes() == other.read_bytes(), n
+    beyond = runner.vimatte("matte", shot, "--tracks", tracks, "--out", tmp_path / "x.exr", "--frames", "1005-1006")
+    assert beyond.code == 2
+    assert "1006" in beyond.err

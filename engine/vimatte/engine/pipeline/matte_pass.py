@@ -24,6 +24,7 @@ from vimatte.engine.tracks import TrackSet
 from vimatte.ocio.cryptomatte import cryptomatte_channels, write_cryptomatte
 from vimatte.ocio.exr_header import HeaderValues, InstanceRow
 from vimatte.ocio.frame import Frame
+from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.whole_file import remove_stale
 from vimatte.ocio.write_exr import LayersWriter, is_whole, plate_depth_for
@@ -88,18 +89,21 @@ class Output:
 
 
 def matte_shot(
-    shot: ClipShot, job: MatteJob, tracks: TrackSet, pattern: OutputPattern, *, device: str
+    shot: ClipShot, job: MatteJob, tracks: TrackSet, pattern: OutputPattern, *, frames: FrameRange, device: str
 ) -> Generator[Event, None, int]:
-    """Write the layers of every frame; return how many were written now (the others were whole already)."""
+    """Write the layers of `frames`; return how many were written now (the others were whole already).
+
+    Models look at neighbours within the whole of `shot`, so the same frame comes out the same in any chunk.
+    """
     model: MattingModel = MATTING.load(job.matting)(device=device)
     output = open_output(shot, job, tracks, pattern=pattern, model=model)
     remove_stale(pattern)
     if output.crypto is not None:
         remove_stale(output.crypto)
 
-    todo = [n for n in shot.frames if not (job.resume and output.is_done(n))]
-    kept = [n for n in shot.frames if n not in set(todo)]
-    yield PhaseStarted(phase="matte", total=len(shot.frames))
+    todo = [n for n in frames if not (job.resume and output.is_done(n))]
+    kept = [n for n in frames if n not in set(todo)]
+    yield PhaseStarted(phase="matte", total=len(frames))
     for number in kept:
         yield FrameWritten(frame=number, path=str(pattern.path(number)), kept=True)
     done = len(kept)
@@ -111,10 +115,10 @@ def matte_shot(
                 pending.append((mattes.number, pool.submit(output.write, plate, mattes)))
                 while len(pending) > _AHEAD:
                     done += 1
-                    yield from _landed(pending, done, len(shot.frames))
+                    yield from _landed(pending, done, len(frames))
         while pending:
             done += 1
-            yield from _landed(pending, done, len(shot.frames))
+            yield from _landed(pending, done, len(frames))
     return len(todo)
 
 

@@ -11,6 +11,7 @@ from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline.track_pass import open_backend
 from vimatte.engine.registry import MATTING
 from vimatte.engine.vis.backend import UsesCheckpoint
+from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 
 __all__ = ["pattern_of", "plan_lines", "refuse_to_overwrite", "tracks_folder"]
@@ -26,14 +27,14 @@ def tracks_folder(pattern: OutputPattern) -> Path:
     return pattern.beside(".tracks")
 
 
-def refuse_to_overwrite(job: MatteJob, shot: ClipShot, pattern: OutputPattern) -> None:
+def refuse_to_overwrite(job: MatteJob, pattern: OutputPattern, frames: FrameRange) -> None:
     """Raise ConfigError when the job would replace what it was not told to replace."""
     if job.resume or job.overwrite:
         return
-    there = [n for n in shot.frames if pattern.path(n).exists()]
+    there = [n for n in frames if pattern.path(n).exists()]
     if there:
         raise ConfigError(
-            f"{pattern.path(there[0])} and {len(there) - 1} more of the {len(shot.frames)} layers files are already "
+            f"{pattern.path(there[0])} and {len(there) - 1} more of the {len(frames)} layers files are already "
             "there; type --resume to keep what is whole, --overwrite to replace it, or another --out."
         )
     folder = tracks_folder(pattern)
@@ -44,7 +45,9 @@ def refuse_to_overwrite(job: MatteJob, shot: ClipShot, pattern: OutputPattern) -
         )
 
 
-def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device: str) -> tuple[tuple[str, str], ...]:
+def plan_lines(
+    job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange, device: str
+) -> tuple[tuple[str, str], ...]:
     """(what, how) pairs for people. Raises BackendError when a model cannot be opened."""
     info = shot.info
     if job.tracks is not None:
@@ -61,11 +64,11 @@ def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device:
     model = MATTING.load(job.matting)(device=device)
     plate = f"R,G,B,A in {shot.working.space}" + (" (untouched)" if shot.working.identity else " (converted)")
     each = "name.A" if job.layers == "alpha" else "name.R, name.G, name.B, name.A"
-    first, last = pattern.path(shot.frames.first), pattern.path(shot.frames.last)
+    first, last = pattern.path(frames.first), pattern.path(frames.last)
     files = str(first) if first == last else f"{first} … {last.name}"
     lines = [
         ("shot", f"{info.path} ({info.kind}, {info.codec}, {info.width}x{info.height}, {float(info.fps):g} fps)"),
-        ("frames", f"{shot.frames} ({len(shot.frames)})"),
+        ("frames", f"{frames} ({len(frames)})"),
         ("colour", f"{shot.decision.space}: {shot.decision.reason}"),
         ("config", f"{shot.config.name} ({shot.config.origin})"),
         ("people", people),
@@ -77,7 +80,7 @@ def plan_lines(job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, device:
         ("memory", f"about {memory_estimate(info.width, info.height):.1f} GB, whatever the number of frames"),
     ]
     if job.cryptomatte:
-        lines.append(("cryptomatte", str(pattern.sibling("crypto").path(shot.frames.first))))
+        lines.append(("cryptomatte", str(pattern.sibling("crypto").path(frames.first))))
     if job.preview:
         lines.append(("preview", f"{pattern.preview}, {pattern.contact_sheet}"))
     return tuple(lines)

@@ -9,6 +9,7 @@ from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.events import Event, PhaseStarted, Progress
 from vimatte.engine.preview import ContactSheet, colour_of, overlay
 from vimatte.engine.preview.overlay import shrunk
+from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.read_layers import read_layers
 from vimatte.ocio.write_video import LONG_SIDE, PreviewWriter
@@ -16,13 +17,12 @@ from vimatte.ocio.write_video import LONG_SIDE, PreviewWriter
 __all__ = ["preview_shot"]
 
 
-def preview_shot(shot: ClipShot, pattern: OutputPattern) -> Generator[Event]:
+def preview_shot(shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange) -> Generator[Event]:
     """Write `layers.contact.png`, and for moving shots `layers.preview.mp4`. Memory does not grow with the shot."""
-    frames = list(shot.frames)
     info = shot.info
-    first = read_layers(pattern.path(frames[0]))
+    first = read_layers(pattern.path(frames.first))
     colours = {name: colour_of(first.ids.get(name, i)) for i, name in enumerate(first.alphas, start=1)}
-    sheet = ContactSheet(tuple(first.alphas), colours=colours, frames=frames, title=info.path.name)
+    sheet = ContactSheet(tuple(first.alphas), colours=colours, frames=frames.numbers, title=info.path.name)
     yield PhaseStarted(phase="preview", total=len(frames))
     with ExitStack() as stack:
         movie: PreviewWriter | None = None

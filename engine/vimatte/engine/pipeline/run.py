@@ -15,6 +15,7 @@ from vimatte.engine.pipeline.matte_pass import matte_shot
 from vimatte.engine.pipeline.plan import pattern_of, plan_lines, refuse_to_overwrite, tracks_folder
 from vimatte.engine.pipeline.preview_pass import preview_shot
 from vimatte.engine.pipeline.track_pass import ready_tracks
+from vimatte.engine.tracks import TrackSet
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 
@@ -50,10 +51,10 @@ def shot_warnings(shot: ClipShot) -> tuple[str, ...]:
     return (*shot.info.warnings, *([shot.decision.warning] if shot.decision.warning else []))
 
 
-def _open(job: MatteJob, device: str) -> ClipShot:
+def _open(job: MatteJob, device: str, *, frames: str | None) -> ClipShot:
     return open_clip(
         job.shot,
-        frames=job.frames,
+        frames=frames,
         start_frame=job.start_frame,
         missing=job.missing,
         in_space=job.in_space,
@@ -63,19 +64,42 @@ def _open(job: MatteJob, device: str) -> ClipShot:
     )
 
 
-def _looks(shot: ClipShot, pattern: OutputPattern) -> dict[str, str]:
-    movie = {"preview": str(pattern.preview)} if len(shot.frames) > 1 else {}
+def _open_for_mattes(job: MatteJob, device: str) -> tuple[ClipShot, FrameRange]:
+    """Open the shot, and say which of its frames are to be written.
+
+    With saved tracks the shot is all that was tracked and `job.frames` only chooses from it: so a chunk's first frame
+    has the same neighbours, and comes out the same, as in a run over everything.
+    """
+    if job.tracks is None:
+        shot = _open(job, device, frames=job.frames)
+        return shot, shot.frames
+    tracked = FrameRange(TrackSet.load(job.tracks).frames)
+    shot = _open(job, device, frames=str(tracked))
+    asked = FrameRange.parse(job.frames) if job.frames else shot.frames
+    lacking = asked.missing_from(shot.frames)
+    if lacking.numbers:
+        shot.close()
+        raise ConfigError(
+            f"--frames {asked} asks for {lacking}, and the tracks {job.tracks} hold {tracked}; "
+            "track the shot anew with: vimatte track"
+        )
+    return shot, asked
+
+
+def _looks(frames: FrameRange, pattern: OutputPattern) -> dict[str, str]:
+    movie = {"preview": str(pattern.preview)} if len(frames) > 1 else {}
     return {**movie, "contact sheet": str(pattern.contact_sheet)}
 
 
 def plan_job(job: MatteJob) -> Generator[Event]:
     """Say what a job would do; nothing is written. Raises what running it would raise at its start."""
     device = choose_device(job.device)
-    with _open(job, device) as shot:
+    shot, frames = _open_for_mattes(job, device)
+    with shot:
         pattern = pattern_of(job, shot)
-        yield Planned(lines=plan_lines(job, shot, pattern, device=device))
+        yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device))
         yield from (Warned(message=w) for w in shot_warnings(shot))
-        refuse_to_overwrite(job, shot, pattern)
+        refuse_to_overwrite(job, pattern, frames)
 
 
 def run_job(job: MatteJob) -> Generator[Event]:
@@ -85,21 +109,22 @@ def run_job(job: MatteJob) -> Generator[Event]:
     """
     started = time.monotonic()
     device = choose_device(job.device)
-    with _open(job, device) as shot:
+    shot, frames = _open_for_mattes(job, device)
+    with shot:
         pattern = pattern_of(job, shot)
-        yield Planned(lines=plan_lines(job, shot, pattern, device=device))
+        yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device))
         yield from (Warned(message=w) for w in shot_warnings(shot))
-        refuse_to_overwrite(job, shot, pattern)
+        refuse_to_overwrite(job, pattern, frames)
         folder = tracks_folder(pattern)
         tracks = yield from ready_tracks(shot, job, folder, device=device)
-        written = yield from matte_shot(shot, job, tracks, pattern, device=device)
+        written = yield from matte_shot(shot, job, tracks, pattern, frames=frames, device=device)
         files = {"layers": str(pattern), "tracks": str(folder)}
         if job.cryptomatte:
             files["cryptomatte"] = str(pattern.sibling("crypto"))
         if job.preview:
-            yield from preview_shot(shot, pattern)
-            files |= _looks(shot, pattern)
-        yield JobDone(frames=len(shot.frames), written=written, seconds=time.monotonic() - started, files=files)
+            yield from preview_shot(shot, pattern, frames=frames)
+            files |= _looks(frames, pattern)
+        yield JobDone(frames=len(frames), written=written, seconds=time.monotonic() - started, files=files)
 
 
 def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
@@ -108,7 +133,7 @@ def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
     if folder.exists() and not job.overwrite:
         raise ConfigError(f"{folder} is already there; type --overwrite to replace it, or another --out.")
     device = choose_device(job.device)
-    with _open(job, device) as shot:
+    with _open(job, device, frames=job.frames) as shot:
         yield from (Warned(message=w) for w in shot_warnings(shot))
         yield from ready_tracks(shot, job, folder, device=device)
         files = {"tracks": str(folder)}
@@ -118,8 +143,9 @@ def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
 def run_preview(job: MatteJob) -> Generator[Event]:
     """Make the preview and the contact sheet of finished layers."""
     started = time.monotonic()
-    with _open(job, "cpu") as shot:
+    with _open(job, "cpu", frames=job.frames) as shot:
+        frames = shot.frames
         pattern = pattern_of(job, shot)
-        yield from preview_shot(shot, pattern)
-        files = _looks(shot, pattern)
+        yield from preview_shot(shot, pattern, frames=frames)
+        files = _looks(frames, pattern)
         yield JobDone(frames=len(shot.frames), written=0, seconds=time.monotonic() - started, files=files)

@@ -99,9 +99,3 @@ def _check_fit(tracks: TrackSet, shot: ClipShot, folder: Path) -> None:
             f"The tracks {folder} are {tracks.width}x{tracks.height}, {info.path.name} is {info.width}x{info.height}; "
             "track this shot anew with: vimatte track"
         )
-    lacking = sorted(set(shot.frames) - set(tracks.frames))
-    if lacking:
-        raise MediaError(
-            f"The tracks {folder} hold frames {tracks.frames[0]}-{tracks.frames[-1]}, the job asks for frame "
-            f"{lacking[0]} too; narrow it with --frames or track this shot anew with: vimatte track"
-        )
