@@ -2,6 +2,8 @@
 # mypy: disable-error-code="misc, valid-type"
 # ruff: noqa: N801 - Blender asks for such class names
 
+from __future__ import annotations
+
 from typing import Any
 
 import bpy

@@ -2,6 +2,8 @@
 # mypy: disable-error-code="misc, valid-type"
 # ruff: noqa: N801 - Blender asks for such class names
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
@@ -18,8 +20,6 @@ from bpy.props import (
 
 from . import node_group, source
 from .plan import safe_name
-
-# Blender hears annotations as properties only when they are not text, so there is no `from __future__` here.
 
 # Since version 4.5 a path must say that it may begin with //.
 _RELATIVE = {"options": {"PATH_SUPPORTS_BLEND_RELATIVE"}} if bpy.app.version >= (4, 5, 0) else {}
