@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from vimatte.engine.errors import ConfigError
@@ -28,6 +29,9 @@ Carried = Mapping[int, Mapping[int, Rle]]
 
 _DISPUTED = 0.15
 """Share of the smaller of two masks that a correction must take for the other's masks nearby to be in doubt too."""
+
+_NEAR = 0.02
+"""How far, as a share of the long side, what a correction changes may move from one frame to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,20 +79,21 @@ def fix(
         )
     part = _Part(shot, window)
     carried = yield from propagate(part, anchors=_anchors(known, one.id, window=window, frame=frame, mask=mask))
-    was = known.mask(one.id, frame)
-    baseline: Carried = {}
+    new: dict[int, BoolMask] = {f: rle.decode() for f, rle in carried[one.id].items()}
     if known.masks[one.id]:
-        baseline = yield from propagate(
-            part, anchors=_anchors(known, one.id, window=window, frame=frame, mask=mask, was=was)
-        )
+        was = known.mask(one.id, frame)
+        again = _anchors(known, one.id, window=window, frame=frame, mask=mask, was=was)
+        baseline = yield from propagate(part, anchors=again)
+        new = _changed_masks(known, one.id, reach=reach, frame=frame, mask=mask, runs=(carried, baseline))
     masks = {i: dict(by_frame) for i, by_frame in known.masks.items()}
     for number in reach:
-        new = mask if number == frame else _differing(known, one.id, number, carried, baseline)
-        for i, rle in _settled(known, one.id, number, new, carried).items():
-            if rle is None:
-                masks[i].pop(number, None)
-            else:
-                masks[i][number] = rle
+        if number in new:
+            masks_there = _settled(known, one.id, number, mask if number == frame else new[number], carried)
+            for i, rle in masks_there.items():
+                if rle is None:
+                    masks[i].pop(number, None)
+                else:
+                    masks[i][number] = rle
     keys = {**known.keys, one.id: (*known.keys[one.id], frame)}
     after = replace(known, masks=masks, keys=keys)
     return Correction(tracks=after, person=one, reach=reach, changed=changed_frames(tracks, after))
@@ -196,17 +201,47 @@ def _anchors(
     return anchors
 
 
-def _differing(tracks: TrackSet, person: int, number: int, carried: Carried, baseline: Carried) -> BoolMask:
-    """The old mask, but for what the correction changes: where its carrying differs from that of the old mask.
+def _changed_masks(
+    tracks: TrackSet, person: int, *, reach: tuple[int, ...], frame: int, mask: BoolMask, runs: tuple[Carried, Carried]
+) -> dict[int, BoolMask]:
+    """The person's new masks in the reach: the old ones, but for what follows from the correction.
 
-    What both have lost on the way (a body seen only in part on the corrected frame) stays as it was.
+    What was added and what was taken away on `frame` is followed from frame to frame among the differences of the two
+    `runs`, that of the new and that of the old mask. So what both lose on the way (a body seen only in part on
+    the corrected frame) stays as it was, and so does what one of them loses for reasons of its own.
     """
-    empty = np.zeros((tracks.height, tracks.width), bool)
-    new = carried[person][number].decode() if number in carried[person] else empty
-    if not baseline:
-        return new
-    same = baseline[person][number].decode() if number in baseline[person] else empty
-    return (tracks.mask(person, number) & ~(same & ~new)) | (new & ~same)
+    empty = np.zeros_like(mask)
+    near = _NEAR * max(mask.shape)
+    masks = {frame: mask}
+    was = tracks.mask(person, frame)
+    for way in (tuple(f for f in reach if f > frame), tuple(f for f in reversed(reach) if f < frame)):
+        added, taken = _solid(mask & ~was), _solid(was & ~mask)
+        for number in way:
+            new, same = (r[person][number].decode() if number in r[person] else empty for r in runs)
+            added = _following(new & ~same, added, near=near)
+            taken = _following(same & ~new, taken, near=near)
+            masks[number] = (tracks.mask(person, number) & ~taken) | added
+            if not added.any() and not taken.any():
+                break
+    return masks
+
+
+def _solid(difference: BoolMask) -> BoolMask:
+    """Without what is only a line along an edge."""
+    opened = cv2.morphologyEx(difference.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return np.asarray(opened > 0)
+
+
+def _following(difference: BoolMask, before: BoolMask, *, near: float) -> BoolMask:
+    """The islands of a difference that lie, at least half, within `near` pixels of what was accepted before."""
+    if not before.any() or not difference.any():
+        return np.zeros_like(difference)
+    close = cv2.distanceTransform((~before).astype(np.uint8), cv2.DIST_L2, 3) <= near
+    count, islands = cv2.connectedComponents(_solid(difference).astype(np.uint8))
+    areas = np.bincount(islands.ravel(), minlength=count)
+    good = np.bincount(islands[close], minlength=count) >= 0.5 * areas
+    good[0] = False
+    return np.asarray(good[islands])
 
 
 def _settled(tracks: TrackSet, person: int, number: int, new: BoolMask, carried: Carried) -> dict[int, Rle | None]:
