@@ -118,7 +118,9 @@ def movie(job: dict[str, Any]) -> dict[str, Any]:
     settings = {"frame_start": 21, "frame_duration": 3, "frame_offset": 2, "folder": job["layers"], "quality": "masks"}
     node, group = stage.add_node(scene, image, mask_folder=job["masks"], **settings)
     bpy.ops.vimatte.matte()
-    items = stage.write_sockets(scene, node.outputs, job["out"])
+    plate = stage.tree(scene).nodes.new("CompositorNodeImage")
+    plate.image, plate.frame_start, plate.frame_duration, plate.frame_offset = image, 21, 3, 2
+    items = stage.write_sockets(scene, [*node.outputs, plate.outputs["Image"]], job["out"])
     scene.frame_start, scene.frame_end = 21, 23
     stage.render(scene, job["out"])
     placed = [group.vimatte.layers_start, group.vimatte.layers_duration, group.vimatte.layers_offset]
@@ -130,6 +132,35 @@ def template(job: dict[str, Any]) -> dict[str, Any]:
     found = shot(job)
     bpy.ops.wm.save_userpref()
     return found
+
+
+def clip(job: dict[str, Any]) -> dict[str, Any]:
+    """A movie clip that begins in the middle of the scene; Blender's own node shows what lies under it."""
+    scene = stage.open_scene(job["folder"], frames=(5, 8), size=(96, 64))
+    found = bpy.data.movieclips.load(job["first"])
+    found.frame_start, found.frame_offset = 4, 1
+    found.colorspace_settings.name = "Linear Rec.709"
+    assert bpy.ops.vimatte.add_node(clip=found.name) == {"FINISHED"}
+    node = next(n for n in stage.tree(scene).nodes if n.bl_idname == "CompositorNodeGroup")
+    settings = node.node_tree.vimatte
+    settings.mask_folder, settings.quality, settings.depth, settings.only_scene = job["masks"], "masks", "float", True
+    bpy.ops.vimatte.matte()
+    plate = stage.tree(scene).nodes.new("CompositorNodeMovieClip")
+    plate.clip = found
+    items = stage.write_sockets(scene, [node.outputs["Combined"], plate.outputs["Image"]], job["out"])
+    stage.render(scene, job["out"])
+    adopted = [settings.frame_start, settings.frame_duration, settings.frame_offset]
+    return {"items": items, "adopted": adopted, "image": settings.layers.filepath}
+
+
+def still(job: dict[str, Any]) -> dict[str, Any]:
+    """One picture, with a mask that is a picture of the .blend."""
+    scene = stage.open_scene(job["folder"], frames=(7, 7), size=(96, 64))
+    node, group = stage.add_node(scene, bpy.data.images.load(job["first"]), mask=bpy.data.images.load(job["mask"]))
+    bpy.ops.vimatte.matte()
+    items = stage.write_sockets(scene, node.outputs, job["out"])
+    stage.render(scene, job["out"])
+    return {"items": items, "image": group.vimatte.layers.filepath, "people": people_of(group)}
 
 
 def gaps(job: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +285,7 @@ def abandon(job: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-SCENARIOS = {f.__name__: f for f in (abandon, bare, clean, gaps, movie, people, shot, template, trouble)}
+SCENARIOS = {f.__name__: f for f in (abandon, bare, clean, clip, gaps, movie, people, shot, still, template, trouble)}
 
 
 def main() -> None:

@@ -225,10 +225,39 @@ def test_a_movies_layers_carry_the_scenes_frame_numbers(bpy_python: str, extensi
         expected = channels(tmp_path / "elsewhere" / "Video_Instance_Matte" / f"layers.{scene_frame:04d}.exr")
         np.testing.assert_array_equal(got["anna"], expected["anna.A"])
         greys.append(float(got["Combined"][5, 5, 1]))
+        np.testing.assert_allclose(got["Combined"][5, 5, :3], got["Image"][5, 5, :3], rtol=0.03, err_msg="the plate")
     # Movie frames 3, 4, 5 have luma 100, 130, 160: as sRGB to light 0.127, 0.233, 0.38.
     codes = np.array([(100 - 16) / 219, (130 - 16) / 219, (160 - 16) / 219])
     light = ((codes + 0.055) / 1.055) ** 2.4
     np.testing.assert_allclose(greys, light, rtol=0.03)
+
+
+def test_a_movie_clip_lies_under_its_layers(bpy_python: str, extension: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    job = {**clip(tmp_path / "plate", list(range(1001, 1011)), masked=1004), "zip": str(extension)}
+    found = play(bpy_python, "clip", {**job, "folder": str(tmp_path), "out": str(tmp_path / "out")}, tmp_path)
+    assert found["adopted"][0] == 4
+    assert found["image"] == "//mattes/Video_Instance_Matte/layers.1003.exr"
+    for scene_frame in range(5, 9):
+        got = shown(tmp_path / "out" / f"shown_{scene_frame:04d}.exr", found["items"])
+        assert got["Image"][..., :3].std() > 0.01
+        np.testing.assert_array_equal(got["Combined"][..., :3], got["Image"][..., :3])
+
+
+def test_a_still_has_one_file_without_a_number(bpy_python: str, extension: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    plate = clip(tmp_path / "plate", [1001])
+    first = tmp_path / "still.exr"
+    Path(plate["first"]).rename(first)
+    mask = tmp_path / "plate" / "masks" / "anna" / "1001.png"
+    job = {"first": str(first), "mask": str(mask), "zip": str(extension), "folder": str(tmp_path)}
+    found = play(bpy_python, "still", {**job, "out": str(tmp_path / "out")}, tmp_path)
+    assert found["image"] == "//mattes/Video_Instance_Matte/layers.exr"
+    assert len(found["people"]) == 1
+    got = shown(tmp_path / "out" / "shown_0007.exr", found["items"])
+    expected = channels(tmp_path / "mattes" / "Video_Instance_Matte" / "layers.exr")
+    name = found["people"][0][1]
+    np.testing.assert_array_equal(got[name], expected[f"{name}.A"])
 
 
 def test_missing_frames_and_ranges_are_told(bpy_python: str, extension: Path, tmp_path: Path) -> None:
