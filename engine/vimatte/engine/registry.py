@@ -46,7 +46,11 @@ VIS = Table(
     "vimatte.vis",
     {
         "blazepose": "vimatte.engine.vis.blazepose:BlazePose",
+        "detect": "vimatte.engine.vis.detect:Detect",
+        "edgetam": "vimatte.engine.vis.edgetam:EdgeTam",
         "masks": "vimatte.engine.vis.masks:MasksBackend",
+        "sam2": "vimatte.engine.vis.sam2:Sam2",
+        "sam3": "vimatte.engine.vis.sam3:Sam3",
         "videomt": "vimatte.engine.vis.videomt:Videomt",
     },
 )

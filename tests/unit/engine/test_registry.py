@@ -15,7 +15,7 @@ def test_every_built_in_name_can_be_imported():
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(BackendError, match="blazepose, masks"):
+    with pytest.raises(BackendError, match="blazepose, detect, edgetam, masks"):
         VIS.load("magic")
 
 

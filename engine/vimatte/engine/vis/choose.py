@@ -12,6 +12,10 @@ from vimatte.engine.vis.hub.sources import is_here
 __all__ = ["MODEL_TYPES", "choose_finder"]
 
 MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
+    "detect": ("eomt", "eomt_dinov3", "mask2former", "rf_detr"),
+    "edgetam": ("edgetam_video",),
+    "sam2": ("sam2_video",),
+    "sam3": ("sam3_video",),
     "videomt": ("videomt",),
 }
 """People finders that take `--weights`, and the model types (in config.json) that each runs."""

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import Rle
@@ -27,7 +26,7 @@ from vimatte.engine.vis.hub.checkpoint import (
     on_device,
     require_transformers,
 )
-from vimatte.engine.vis.hub.people import Found, finish, in_order, lasting
+from vimatte.engine.vis.hub.people import Found, apart, finish, in_order, lasting
 from vimatte.engine.vis.hub.pictures import Preparation, Prepared, read_preparation
 from vimatte.engine.vis.hub.stitch import Piece, Stitcher, spans
 
@@ -123,7 +122,7 @@ class Videomt:
                     continue
                 logits = masks_tqhw[t, [queries[k] for k in there]]
                 soft = prepare.back(logits, prepared=prepared, height=shot.info.height, width=shot.info.width)
-                for k, mask in zip(there, _apart(soft), strict=True):
+                for k, mask in zip(there, apart(soft), strict=True):
                     if mask.any():
                         by_query[k][number] = Rle.encode(mask)
         return [
@@ -154,9 +153,3 @@ def _each_once(queries: Sequence[int], masks_tqhw: torch.Tensor, scores_tq: torc
         else:
             kept.append(one)
     return sorted(kept)
-
-
-def _apart(soft: NDArray[np.float32]) -> list[NDArray[np.bool_]]:
-    """(n, h, w) logits as masks: above zero, and each pixel to the strongest."""
-    best = soft.argmax(axis=0)
-    return [(best == k) & (soft[k] > 0) for k in range(len(soft))]

@@ -110,14 +110,19 @@ def load_model(checkpoint: Checkpoint, *, architecture: str, device: str) -> Any
                 output_loading_info=True,
                 dtype=torch.float32,
             )
+        except ImportError as error:
+            package = error.name or _first_line(error)
+            raise BackendError(
+                f"The model in {checkpoint.folder} needs a Python package that is not installed ({package}); "
+                f"install it, or take another people finder with --vis."
+            ) from error
         except AttributeError as error:
             raise BackendError(
                 f"transformers {transformers.__version__} has no {architecture}; type: {INSTALL} --upgrade"
             ) from error
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise BackendError(
-                f"The model in {checkpoint.folder} cannot be loaded as {architecture} ({first.rstrip('.')}); "
+                f"The model in {checkpoint.folder} cannot be loaded as {architecture} ({_first_line(error)}); "
                 f"fetch the weights again."
             ) from error
     lacking = sorted({str(k) for k in report["missing_keys"]} | {str(k) for k in report.get("mismatched_keys", ())})
@@ -173,6 +178,11 @@ def class_number(checkpoint: Checkpoint, label: str) -> int:
         f"The model in {checkpoint.folder.name} has no class '{label}'; it knows {len(labels)}: "
         f"{shown or 'none by name'}{', …' if len(labels) > 12 else ''}; choose one with --prompt."
     )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(error).__name__
 
 
 def _plain(label: str) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from vimatte.engine.events import Progress, Warned
-from vimatte.engine.masks import Rle, mask_iou
+from vimatte.engine.masks import BoolMask, Rle, mask_iou
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.propagate import propagate
 from vimatte.ocio.layer_name import safe_name
 
-__all__ = ["Found", "finish", "in_order", "lasting"]
+__all__ = ["Found", "apart", "finish", "in_order", "lasting"]
 
 _SAME = 0.3
 """Mean IoU on key frames from which a found person is the artist's."""
@@ -32,11 +33,23 @@ class Found:
     """0 to 1."""
     name: str | None = None
     """Layer name where somebody gave one."""
+    given: tuple[int, ...] | None = None
+    """Frames whose mask was given or found on its own rather than followed; None for all that are seen."""
+    label: str | None = None
+    """What it is, where a finder looks for several things."""
 
     @property
     def seen(self) -> dict[int, Rle]:
         """Frame number -> mask, where there is one."""
         return {n: m for n, m in sorted(self.masks.items()) if m is not None and m.area}
+
+
+def apart(soft: NDArray[np.float32]) -> list[BoolMask]:
+    """(n, h, w) logits of one frame as masks: above zero, and each pixel to the strongest."""
+    if len(soft) < 2:
+        return [one > 0 for one in soft]
+    best = soft.argmax(axis=0)
+    return [(best == k) & (soft[k] > 0) for k in range(len(soft))]
 
 
 def lasting(found: Sequence[Found], *, shot: Shot, options: VisOptions) -> list[Found]:
@@ -84,25 +97,46 @@ def finish(
     Masks of the artist come back as they are. `source` is written into the tracks.
     """
     numbers = shot.frames.numbers
-    people = _with_artist(found, keys, stem=safe_name(label))
+    people = _with_artist(found, keys, label)
     if not people:
         yield Warned(message=f"No {label} was found in {shot.info.path.name}.")
         masks: dict[int, dict[int, Rle]] = {}
     else:
         anchors = {i: {n: m for n, m in one.masks.items() if n in set(numbers)} for i, one in enumerate(people, 1)}
-        masks = yield from _propagated(shot, anchors)
+        complete = all(n in by for by in anchors.values() for n in numbers)
+        masks = _disjoint(anchors, numbers) if complete else (yield from _propagated(shot, anchors))
     return TrackSet(
         width=shot.info.width,
         height=shot.info.height,
         frames=numbers,
         instances=tuple(
-            Instance(id=i, name=str(one.name), label=label, score=min(1.0, max(0.0, one.score)))
+            Instance(id=i, name=str(one.name), label=one.label or label, score=min(1.0, max(0.0, one.score)))
             for i, one in enumerate(people, 1)
         ),
         masks=masks,
-        keys={i: tuple(n for n in one.seen if n in masks.get(i, {})) for i, one in enumerate(people, 1)},
+        keys={
+            i: tuple(n for n in (one.given if one.given is not None else one.seen) if n in masks.get(i, {}))
+            for i, one in enumerate(people, 1)
+        },
         source=dict(source),
     )
+
+
+def _disjoint(anchors: Mapping[int, Mapping[int, Rle | None]], numbers: Sequence[int]) -> dict[int, dict[int, Rle]]:
+    """Known masks of every frame; a pixel that two claim is the first one's."""
+    out: dict[int, dict[int, Rle]] = {i: {} for i in anchors}
+    for n in numbers:
+        taken: BoolMask | None = None
+        for i, by in anchors.items():
+            rle = by[n]
+            if rle is None or not rle.area:
+                continue
+            mask = rle.decode()
+            free = mask if taken is None else mask & ~taken
+            taken = mask if taken is None else taken | mask
+            if free.any():
+                out[i][n] = Rle.encode(free)
+    return out
 
 
 def _propagated(
@@ -112,7 +146,7 @@ def _propagated(
     return (yield from propagate(shot, anchors=given))
 
 
-def _with_artist(found: Sequence[Found], keys: KeyMasks | None, *, stem: str) -> list[Found]:
+def _with_artist(found: Sequence[Found], keys: KeyMasks | None, label: str) -> list[Found]:
     """The artist's people in their order, joined with whom they match on key frames; then the others found."""
     names = keys.names if keys is not None else ()
     given = [keys.of(name) if keys is not None else {} for name in names]
@@ -129,13 +163,32 @@ def _with_artist(found: Sequence[Found], keys: KeyMasks | None, *, stem: str) ->
     match = {int(k): int(f) for k, f in zip(rows, columns, strict=True) if agreement[k, f] >= _SAME}
     people: list[Found] = []
     for k, name in enumerate(names):
-        own = found[match[k]].masks if k in match else {}
+        other = found[match[k]] if k in match else Found({}, 1.0)
         score = keys.scores.get(name, 1.0) if keys is not None else 1.0
-        people.append(Found({**own, **given[k]}, score, name))
+        people.append(Found({**other.masks, **given[k]}, score, name, label=other.label))
     for f, one in enumerate(found):
         if f not in match.values():
-            number = len(people) + 1
+            number, stem = len(people) + 1, safe_name(one.label or label)
             while f"{stem}_{number:02d}" in {p.name for p in people} | set(names):
                 number += 1
-            people.append(Found(one.masks, one.score, one.name or f"{stem}_{number:02d}"))
-    return people
+            people.append(replace(one, name=one.name or f"{stem}_{number:02d}"))
+    return _given_first(people, given)
+
+
+def _given_first(people: Sequence[Found], given: Sequence[Mapping[int, Rle | None]]) -> list[Found]:
+    """Take the artist's pixels away from everybody else: masks that were given come back as they are."""
+    out: list[Found] = []
+    for k, one in enumerate(people):
+        masks = dict(one.masks)
+        for n in sorted({n for by in given for n in by} & set(masks)):
+            mine = masks[n]
+            if mine is None or (k < len(given) and n in given[k]):
+                continue
+            mask = mine.decode()
+            for by in given:
+                other = by.get(n)
+                if other is not None:
+                    mask &= ~other.decode()
+            masks[n] = Rle.encode(mask) if mask.any() else None
+        out.append(replace(one, masks=masks))
+    return out

@@ -118,6 +118,8 @@ def read_preparation(folder: Path, *, fallback: Preparation) -> Preparation:
 
 
 def _from_file(values: Mapping[str, Any], fallback: Preparation) -> Preparation:
+    if values.get("do_split_image"):
+        raise ValueError("it cuts pictures into parts, which is for semantic segmentation, not for instances")
     size = values.get("size") or fallback.size
     if isinstance(size, int):
         size = {"shortest_edge": size, "longest_edge": int(values.get("max_size") or 1333)}
