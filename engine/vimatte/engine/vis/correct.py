@@ -53,9 +53,9 @@ def fix(
     """Make `mask` (h, w) the keyframe of `person` on `frame`, and carry it both ways to the keyframes around it.
 
     A name nobody has adds a person, whose masks are carried over the whole shot. On `frame` the mask is taken as it
-    is, and other people lose what it covers. On the other frames of the reach everybody near is followed anew, so that
-    the pixels are contested; then other people lose what the corrected person has won, and win only what that
-    person held before and has let go. Their own keyframes stand. Yields progress; raises ConfigError.
+    is, and other people lose what it covers. From there what was added and what was taken away is followed, until
+    nothing of it is left; other people lose what the corrected person wins, and win only what that person held before
+    and has let go. Their own keyframes stand. Yields progress; raises ConfigError.
     """
     _check_fit(shot, tracks, frame)
     if mask.shape != (tracks.height, tracks.width):
@@ -79,12 +79,10 @@ def fix(
         )
     part = _Part(shot, window)
     carried = yield from propagate(part, anchors=_anchors(known, one.id, window=window, frame=frame, mask=mask))
-    new: dict[int, BoolMask] = {f: rle.decode() for f, rle in carried[one.id].items()}
     if known.masks[one.id]:
-        was = known.mask(one.id, frame)
-        again = _anchors(known, one.id, window=window, frame=frame, mask=mask, was=was)
-        baseline = yield from propagate(part, anchors=again)
-        new = _changed_masks(known, one.id, reach=reach, frame=frame, mask=mask, runs=(carried, baseline))
+        new = _changed_masks(known, one.id, reach=reach, frame=frame, mask=mask, carried=carried)
+    else:
+        new = {f: rle.decode() for f, rle in carried[one.id].items()}
     masks = {i: dict(by_frame) for i, by_frame in known.masks.items()}
     for number in reach:
         if number in new:
@@ -175,9 +173,8 @@ def _anchors(
     window: tuple[int, ...],
     frame: int,
     mask: BoolMask,
-    was: BoolMask | None = None,
 ) -> dict[int, dict[int, Rle | None]]:
-    """What is certain on the way: the keyframes around, the corrected mask (or what `was` there), and other people.
+    """What is certain on the way: the keyframes around, the corrected mask, and other people.
 
     Somebody of whom the correction takes a good part is certain only on keyframes, on frames that stay as they are, and
     when absent; the rest is contested. Everybody else is certain.
@@ -186,7 +183,7 @@ def _anchors(
     anchors: dict[int, dict[int, Rle | None]] = {
         person: {f: tracks.masks[person].get(f) for f in (window[0], window[-1]) if f in own}
     }
-    anchors[person][frame] = _encoded(mask if was is None else was)
+    anchors[person][frame] = Rle.encode(mask)
     for other in tracks.ids:
         by_frame = tracks.masks[other]
         if other == person or not any(f in by_frame for f in window):
@@ -196,19 +193,19 @@ def _anchors(
         contested = np.count_nonzero(there & mask) > _DISPUTED * least
         certain = {*tracks.keys[other], *(set(window) & set(own))} if contested else set(window)
         anchors[other] = {f: by_frame.get(f) for f in window if f in certain or f not in by_frame}
-        if was is None and frame in anchors[other]:
+        if frame in anchors[other]:
             anchors[other][frame] = _encoded(there & ~mask)
     return anchors
 
 
 def _changed_masks(
-    tracks: TrackSet, person: int, *, reach: tuple[int, ...], frame: int, mask: BoolMask, runs: tuple[Carried, Carried]
+    tracks: TrackSet, person: int, *, reach: tuple[int, ...], frame: int, mask: BoolMask, carried: Carried
 ) -> dict[int, BoolMask]:
     """The person's new masks in the reach: the old ones, but for what follows from the correction.
 
-    What was added and what was taken away on `frame` is followed from frame to frame among the differences of the two
-    `runs`, that of the new and that of the old mask. So what both lose on the way (a body seen only in part on
-    the corrected frame) stays as it was, and so does what one of them loses for reasons of its own.
+    What was added and what was taken away on `frame` is followed from frame to frame among the differences of the
+    carried and the old masks, as long as there are any. So what is lost on the way alone (a body seen only in part on
+    the corrected frame cannot be carried whole) stays as it was.
     """
     empty = np.zeros_like(mask)
     near = _NEAR * max(mask.shape)
@@ -217,12 +214,13 @@ def _changed_masks(
     for way in (tuple(f for f in reach if f > frame), tuple(f for f in reversed(reach) if f < frame)):
         added, taken = _solid(mask & ~was), _solid(was & ~mask)
         for number in way:
-            new, same = (r[person][number].decode() if number in r[person] else empty for r in runs)
-            added = _following(new & ~same, added, near=near)
-            taken = _following(same & ~new, taken, near=near)
-            masks[number] = (tracks.mask(person, number) & ~taken) | added
+            old = tracks.mask(person, number)
+            new = carried[person][number].decode() if number in carried[person] else empty
+            added = _following(new & ~old, added, near=near)
+            taken = _following(old & ~new, taken, near=near)
             if not added.any() and not taken.any():
                 break
+            masks[number] = (old & ~taken) | added
     return masks
 
 
