@@ -1,0 +1,7 @@
+"""Who is who over a whole shot, from masks that any detector found on single frames."""
+
+from __future__ import annotations
+
+from vimatte.engine.vis.identity.track import Detection, Identity, IdentityOptions, identify
+
+__all__ = ["Detection", "Identity", "IdentityOptions", "identify"]

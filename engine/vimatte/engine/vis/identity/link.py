@@ -1,0 +1,139 @@
+"""From sights to people: sure tracklets, then links by motion and looks, then old acquaintances by looks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vimatte.engine.vis.identity.cover import path_cover
+from vimatte.engine.vis.identity.motion import Overlap
+from vimatte.engine.vis.identity.sight import Chain, Sight, colour_distance
+
+__all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets"]
+
+SETTINGS: Mapping[str, str | int | float] = {
+    "identity": "whole shot 1",
+    "near": 4,
+    "sure_iou": 0.4,
+    "sure_margin": 0.6,
+    "sure_area": 1.8,
+    "sure_cost": 1.1,
+    "link_gap": 40,
+    "link_cost": 6.0,
+    "known_looks": 0.5,
+    "known_margin": 0.12,
+}
+Overlaps = Mapping[tuple[int, int], Overlap]
+"""(earlier place, later place) -> overlap."""
+
+
+def mixed(count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray]) -> set[tuple[int, int]]:
+    """(place, index) of detections that swallow two people: two masks of a near frame lie inside them.
+
+    `count` and `own` are by frame: how many masks, and the pixels they have in common.
+    """
+    found: set[tuple[int, int]] = set()
+    for (early, late), lap in sorted(overlaps.items()):
+        for at, other, both, part, whole in (
+            (late, early, lap.both.T, lap.carried, lap.now),
+            (early, late, lap.both, lap.now, lap.carried),
+        ):
+            inside = both / np.maximum(part[None], 1.0)
+            for k in range(count[at]):
+                mine = np.flatnonzero((inside[k] > 0.65) & (part > 0.15 * whole[k]) & (part < 0.87 * whole[k]))
+                for a in range(len(mine)):
+                    for b in range(a):
+                        p, q = int(mine[a]), int(mine[b])
+                        apart = own[other][p, q] < 0.25 * min(own[other][p, p], own[other][q, q])
+                        if apart and both[k, p] + both[k, q] > 0.6 * whole[k]:
+                            found.add((at, k))
+    return found
+
+
+def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Chain]:
+    """Join sights of near frames where flow carries one onto the other and nobody else comes close."""
+    nodes = [s for frame in sights for s in frame]
+    number = {(s.at, s.index): k for k, s in enumerate(nodes)}
+    costs: dict[tuple[int, int], float] = {}
+    for (early, late), lap in sorted(overlaps.items()):
+        iou = lap.iou
+        rows = [s.index for s in sights[early]]
+        columns = [s.index for s in sights[late]]
+        for a in sights[early]:
+            for b in sights[late]:
+                best = float(iou[a.index, b.index])
+                if best < float(SETTINGS["sure_iou"]) or _ratio(a.area, b.area) > float(SETTINGS["sure_area"]):
+                    continue
+                rival = max(
+                    max((float(iou[a.index, c]) for c in columns if c != b.index), default=0.0),
+                    max((float(iou[r, b.index]) for r in rows if r != a.index), default=0.0),
+                )
+                looks = colour_distance(a.colour, b.colour)
+                if rival <= float(SETTINGS["sure_margin"]) * best and looks < 0.6:
+                    cost = 1.0 - best + 0.5 * looks + 0.05 * (late - early - 1)
+                    costs[number[a.at, a.index], number[b.at, b.index]] = cost
+    chains = path_cover(len(nodes), costs, alone=float(SETTINGS["sure_cost"]))
+    return [Chain([nodes[k] for k in chain]) for chain in chains]
+
+
+def _ratio(one: float, other: float) -> float:
+    small, large = sorted((max(one, 1e-6), max(other, 1e-6)))
+    return large / small
+
+
+def spread(chains: Sequence[Chain]) -> float:
+    """How different people of this shot look: the median colour distance of those who are there at one time."""
+    long = [c for c in chains if len(c) >= 4]
+    gaps = [colour_distance(a.colour, b.colour) for k, a in enumerate(long) for b in long[:k] if a.meets(b)]
+    return float(np.clip(np.median(gaps), 0.25, 0.8)) if gaps else 0.5
+
+
+def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int) -> list[Chain]:
+    """Link chains of one scene that end and begin at most `gap` frames apart, by motion, looks and size."""
+    looks = spread(chains)
+    costs: dict[tuple[int, int], float] = {}
+    for k, a in enumerate(chains):
+        for n, b in enumerate(chains):
+            wait = b.first.at - a.last.at
+            if 1 <= wait <= gap and scene[a.last.at] == scene[b.first.at]:
+                costs[k, n] = _cost(a, b, wait, looks)
+    covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]))
+    return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]
+
+
+def _cost(a: Chain, b: Chain, wait: int, looks: float) -> float:
+    size = float(np.sqrt(a.size * b.size))
+    ahead, back = a.ahead(wait), b.before(wait)
+    end, start = (b.first.x, b.first.y), (a.last.x, a.last.y)
+    miss = min(float(np.hypot(p[0] - q[0], p[1] - q[1])) for p, q in ((ahead, end), (back, start), (start, end)))
+    motion = miss / size / min(0.12 + 0.025 * wait, 0.6)
+    # Few sights tell less about somebody's colours.
+    slack = looks * (0.45 + 0.25 / np.sqrt(min(len(a), len(b), 9)))
+    colour = colour_distance(a.colour, b.colour) / slack
+    if motion > 3.5:
+        return 1e6
+    return 0.5 * motion**2 + 2.0 * float(colour) ** 2 + abs(float(np.log(a.size / b.size))) + 0.02 * wait
+
+
+def recognise(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
+    """Link chains however far apart, over cuts too, that look alike and like nobody who is there beside either."""
+    looks = spread(chains)
+    long = [k for k, c in enumerate(chains) if len(c) >= 4]
+    distance = {(k, n): colour_distance(chains[k].colour, chains[n].colour) for k in long for n in long if k != n}
+    costs: dict[tuple[int, int], float] = {}
+    for (k, n), gap in distance.items():
+        a, b = chains[k], chains[n]
+        wait = b.first.at - a.last.at
+        if wait < 1 or gap > float(SETTINGS["known_looks"]) * looks:
+            continue
+        rivals = [distance[k, c] for c in long if c not in (k, n) and chains[c].meets(b) and not chains[c].meets(a)]
+        rivals += [distance[c, n] for c in long if c not in (k, n) and chains[c].meets(a) and not chains[c].meets(b)]
+        if any(r < gap + float(SETTINGS["known_margin"]) * looks for r in rivals):
+            continue
+        far = float(np.hypot(b.first.x - a.last.x, b.first.y - a.last.y))
+        if scene[a.last.at] == scene[b.first.at] and far > 0.6 * wait * max(a.size, b.size):
+            continue
+        costs[k, n] = gap / looks + 1e-4 * wait
+    covers = path_cover(len(chains), costs, alone=2.0)
+    return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]

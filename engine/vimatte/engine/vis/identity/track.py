@@ -1,0 +1,190 @@
+"""The tracker: masks found on single frames become people of the whole shot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from vimatte.engine.errors import ConfigError
+from vimatte.engine.masks import BoolMask, Rle
+from vimatte.engine.vis.backend import MIN_DURATION
+from vimatte.engine.vis.blazepose.appearance import appearance
+from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.identity.link import SETTINGS, link, mixed, recognise, tracklets
+from vimatte.engine.vis.identity.motion import Overlap, ShotMotion
+from vimatte.engine.vis.identity.sight import Chain, Sight
+
+__all__ = ["Detection", "Identity", "IdentityOptions", "identify"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A mask on one frame, and how sure its finder is, 0 to 1."""
+
+    mask: Rle
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityOptions:
+    """What is kept and what is filled in."""
+
+    max_instances: int | None = None
+    """Keep those who cover most pixels over the shot."""
+    min_area: float = 0.0
+    """Smallest median mask, as a share of the picture."""
+    min_duration: int = MIN_DURATION
+    """Fewest frames somebody must be seen on (all of a shorter shot)."""
+    fill: int = 3
+    """Longest gap in frames that is filled in by moving the nearer mask; a longer one may be a hiding place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """One person of a shot."""
+
+    seen: Mapping[int, int]
+    """Place of a frame -> index among its detections, ascending."""
+    masks: Mapping[int, Rle]
+    """Place -> mask, of the detection or filled in, ascending."""
+    score: float
+    """Best score of their detections."""
+
+
+def identify(
+    detections: Sequence[Sequence[Detection]],
+    pictures: Iterable[WorkingImage],
+    *,
+    options: IdentityOptions | None = None,
+) -> list[Identity]:
+    """Everybody of a shot, by first appearance, then left to right, whatever the order of the detections.
+
+    `detections` are by frame, masks of one size throughout; a frame without any is one on which nobody looked or was
+    found. `pictures` are (h, w, 3) sRGB codes in the shot's order, of the masks' shape of picture at any size; they are
+    read once and not kept. Raises ConfigError when there are not as many pictures as frames.
+    """
+    wanted = options or IdentityOptions()
+    frames = [_ordered(frame) for frame in detections]
+    motion: ShotMotion | None = None
+    sights: list[list[Sight]] = []
+    overlaps: dict[tuple[int, int], Overlap] = {}
+    for at, image in enumerate(pictures):
+        if at >= len(frames):
+            raise ConfigError(f"There are detections for {len(frames)} frames and more pictures; give one list a frame.")
+        motion = motion or ShotMotion(image.shape[1], image.shape[0])
+        masks = [frames[at][k].mask.decode() for k in range(len(frames[at]))]
+        small = motion.add(image, masks)
+        sights.append(_sights(at, frames[at], masks, small, image))
+        for start, lap in motion.overlaps(at, back=int(SETTINGS["near"])).items():
+            overlaps[start, at] = lap
+    if len(sights) < len(frames):
+        raise ConfigError(f"There are detections for {len(frames)} frames and {len(sights)} pictures; give one a frame.")
+    if motion is None:
+        return []
+    swallowing = mixed([len(f) for f in frames], overlaps, [motion.own(at) for at in range(len(frames))])
+    clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in sights]
+    scene = [motion.scene(at) for at in range(len(frames))]
+    chains = tracklets(clean, overlaps)
+    for gap in (6, 15, int(SETTINGS["link_gap"])):
+        chains = link(chains, scene=scene, gap=gap)
+    chains = recognise([c for c in chains if _lasts(c, wanted, len(frames))], scene=scene)
+    people = [_identity(c, frames, chains, wanted) for c in chains]
+    return _kept(people, wanted)
+
+
+def _ordered(frame: Sequence[Detection]) -> dict[int, Detection]:
+    return dict(enumerate(frame))
+
+
+def _sights(
+    at: int, frame: Mapping[int, Detection], masks: Sequence[BoolMask], small: Sequence[BoolMask], image: WorkingImage
+) -> list[Sight]:
+    """Detections of one frame, left to right, so that nothing depends on the order they were found in."""
+    out: list[Sight] = []
+    for k, one in frame.items():
+        rows, columns = np.nonzero(small[k])
+        if not rows.size:
+            continue
+        mask = masks[k]
+        if mask.shape != image.shape[:2]:
+            shape = (image.shape[1], image.shape[0])
+            mask = np.asarray(cv2.resize(mask.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST) > 0)
+        out.append(
+            Sight(
+                at=at,
+                index=k,
+                score=one.score,
+                area=int(rows.size),
+                x=float(columns.mean()),
+                y=float(rows.mean()),
+                tall=float(np.ptp(rows)) + 1.0,
+                colour=appearance(image, mask),
+            )
+        )
+    return sorted(out, key=lambda s: (s.x, s.y, s.area, s.score))
+
+
+def _lasts(chain: Chain, options: IdentityOptions, count: int) -> bool:
+    """Whether somebody is more than a flicker: seen often enough, and the less sure the more often."""
+    least = min(options.min_duration, count)
+    return len(chain) >= least and sum(s.score for s in chain.sights) >= min(0.8 * least, least)
+
+
+def _identity(
+    chain: Chain, frames: Sequence[Mapping[int, Detection]], chains: Sequence[Chain], options: IdentityOptions
+) -> Identity:
+    masks = {s.at: frames[s.at][s.index].mask for s in chain.sights}
+    for a, b in pairwise(chain.sights):
+        if 1 < b.at - a.at <= options.fill + 1:
+            for at in range(a.at + 1, b.at):
+                near, far = (a, b) if at - a.at <= b.at - at else (b, a)
+                share = (at - near.at) / (far.at - near.at)
+                mask = _moved(masks[near.at], _centre(masks[near.at]), _centre(masks[far.at]), share)
+                for other in chains:
+                    if other is not chain:
+                        for s in other.sights:
+                            if s.at == at:
+                                mask &= ~frames[at][s.index].mask.decode()
+                if np.count_nonzero(mask) > 0.3 * masks[near.at].area:
+                    masks[at] = Rle.encode(mask)
+    return Identity(
+        seen={s.at: s.index for s in chain.sights},
+        masks=dict(sorted(masks.items())),
+        score=max(s.score for s in chain.sights),
+    )
+
+
+def _centre(mask: Rle) -> tuple[float, float]:
+    rows, columns = np.nonzero(mask.decode())
+    return float(columns.mean()), float(rows.mean())
+
+
+def _moved(mask: Rle, start: tuple[float, float], end: tuple[float, float], share: float) -> BoolMask:
+    dx, dy = ((b - a) * share for a, b in zip(start, end, strict=True))
+    move = np.array([[1, 0, round(dx)], [0, 1, round(dy)]], np.float32)
+    return np.asarray(cv2.warpAffine(mask.decode().astype(np.uint8), move, (mask.width, mask.height)) > 0)
+
+
+def _kept(people: Sequence[Identity], options: IdentityOptions) -> list[Identity]:
+    """Those large enough, the largest where too many are left, in the order of their names."""
+    large = [
+        p
+        for p in people
+        if float(np.median([m.area for m in p.masks.values()]))
+        >= options.min_area * next(m.width * m.height for m in p.masks.values())
+    ]
+    order = sorted(large, key=_place)
+    if options.max_instances is not None:
+        cover = sorted(range(len(order)), key=lambda k: (-sum(m.area for m in order[k].masks.values()), k))
+        chosen = set(cover[: options.max_instances])
+        order = [p for k, p in enumerate(order) if k in chosen]
+    return order
+
+
+def _place(one: Identity) -> tuple[int, float, float]:
+    at = min(one.seen)
+    return (at, *_centre(one.masks[at]))
