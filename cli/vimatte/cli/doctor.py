@@ -39,6 +39,7 @@ def _machine() -> list[tuple[str, str]]:
     from vimatte.engine.device import choose_device, describe_device
     from vimatte.engine.errors import VimatteError
     from vimatte.engine.registry import MATTING, VIS
+    from vimatte.engine.vis.backend import UsesCheckpoint, VisOptions
     from vimatte.ocio.config import load_config
 
     lines = [("python", platform.python_version()), ("packages", ", ".join(f"{p} {version(p)}" for p in _PACKAGES))]
@@ -52,7 +53,9 @@ def _machine() -> list[tuple[str, str]]:
     for kind, table, arguments in (("people finder", VIS, {}), ("matting", MATTING, {"device": device})):
         for name in table.names():
             try:
-                table.load(name)(**arguments)
+                opened = table.load(name)(**arguments)
+                if isinstance(opened, UsesCheckpoint):
+                    opened.checkpoint(VisOptions())
                 lines.append((f"{kind} {name}", "ready"))
             except VimatteError as error:
                 lines.append((f"{kind} {name}", f"not ready: {error}"))
