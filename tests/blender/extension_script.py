@@ -172,7 +172,7 @@ def gaps(job: dict[str, Any]) -> dict[str, Any]:
     group.vimatte.only_scene = True
     bpy.ops.vimatte.matte()
     seen["missing"] = group.vimatte.missing
-    seen["warnings"] = stage.session().warnings
+    seen["said"] = stage.session().message
     seen["placed"] = [group.vimatte.layers_start, group.vimatte.layers_duration, group.vimatte.layers_offset]
     group.vimatte.frame_start = 500
     seen["refused"] = stage.refused(bpy.ops.vimatte.matte)

@@ -69,8 +69,8 @@ def test_a_sequence_asks_for_its_files_only(tmp_path: Path) -> None:
     assert numbers_on_disk(first) == [1001, 1002, 1004]
     shot = Source(path=first, kind="sequence", frames=FrameMap(start=11, duration=99, offset=999))
     assert scene_range(shot, None) == (12, 15)
-    assert build_job(shot, Options(out="o.exr"))["frames"] == "1001-1004"
-    assert build_job(shot, Options(out="o.exr"), scene_frames=(13, 14))["frames"] == "1002-1003"
+    assert build_job(shot, Options(out="o.exr"))["frames"] == "1001-1002,1004"
+    assert build_job(shot, Options(out="o.exr"), scene_frames=(13, 15))["frames"] == "1002,1004"
     with pytest.raises(UserError, match="shows nothing on scene frames 50 to 60"):
         build_job(shot, Options(out="o.exr"), scene_frames=(50, 60))
 

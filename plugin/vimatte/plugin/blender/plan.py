@@ -126,7 +126,10 @@ def build_job(source: Source, options: Options, *, scene_frames: tuple[int, int]
     if source.kind == "movie":
         job["start_frame"] = source.first_number
     first, last = scene_range(source, scene_frames)
-    job["frames"] = f"{source.layer_number(first)}-{source.layer_number(last)}"
+    low, high = source.layer_number(first), source.layer_number(last)
+    there = numbers_on_disk(source.path) if source.kind == "sequence" else []
+    # Frames that the sequence lacks are not asked for; the panel lists them.
+    job["frames"] = _runs_text([n for n in there if low <= n <= high]) or f"{low}-{high}"
     return job
 
 
@@ -161,15 +164,17 @@ def numbers_on_disk(path: Path) -> list[int]:
 def missing_text(numbers: Iterable[int], *, first: int, last: int) -> str:
     """Say which of first..last are not among `numbers`: '1003, 1006-1008', or nothing."""
     there = set(numbers)
+    return _runs_text(n for n in range(first, last + 1) if n not in there).replace(",", ", ")
+
+
+def _runs_text(numbers: Iterable[int]) -> str:
     runs: list[list[int]] = []
-    for n in range(first, last + 1):
-        if n in there:
-            continue
+    for n in numbers:
         if runs and runs[-1][1] == n - 1:
             runs[-1][1] = n
         else:
             runs.append([n, n])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def safe_name(text: str, *, taken: Iterable[str] = ()) -> str:
