@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,19 +11,22 @@ from vimatte.engine.vis.identity.cover import path_cover
 from vimatte.engine.vis.identity.motion import Overlap
 from vimatte.engine.vis.identity.sight import Chain, Sight, colour_distance
 
-__all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets"]
+__all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets", "weave"]
 
 SETTINGS: Mapping[str, str | int | float] = {
     "identity": "whole shot 1",
     "near": 4,
-    "sure_iou": 0.4,
+    "sure_iou": 0.25,
     "sure_margin": 0.6,
     "sure_area": 1.8,
     "sure_cost": 1.1,
     "link_gap": 40,
     "link_cost": 6.0,
+    "doubt": 1.0,
     "known_looks": 0.5,
     "known_margin": 0.12,
+    "weave_iou": 0.3,
+    "weave_looks": 0.6,
 }
 Overlaps = Mapping[tuple[int, int], Overlap]
 """(earlier place, later place) -> overlap."""
@@ -77,6 +81,40 @@ def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Cha
     return [Chain([nodes[k] for k in chain]) for chain in chains]
 
 
+def weave(chains: Sequence[Chain], overlaps: Overlaps) -> list[Chain]:
+    """Join chains that run side by side in one place and are never seen on one frame: one person, seen by turns."""
+    looks = spread(chains)
+    woven = list(chains)
+    while True:
+        pairs = [
+            (cost, a, b)
+            for a in range(len(woven))
+            for b in range(a)
+            if (cost := _turns(woven[a], woven[b], overlaps, looks)) is not None
+        ]
+        if not pairs:
+            return woven
+        _, a, b = min(pairs)
+        woven[b] = Chain(woven[a].sights + woven[b].sights)
+        del woven[a]
+
+
+def _turns(one: Chain, other: Chain, overlaps: Overlaps, looks: float) -> float | None:
+    """How far apart two chains are where they take turns, 0 to 1; None when they are two people, or do not."""
+    if not one.meets(other):
+        return None
+    mine, theirs = {s.at for s in one.sights}, {s.at for s in other.sights}
+    if mine & theirs or colour_distance(one.colour, other.colour) > float(SETTINGS["weave_looks"]) * looks:
+        return None
+    order = sorted((*one.sights, *other.sights), key=lambda s: s.at)
+    laps = [
+        float(overlaps[a.at, b.at].iou[a.index, b.index]) if (a.at, b.at) in overlaps else 0.0
+        for a, b in pairwise(order)
+        if (a.at in mine) != (b.at in mine)
+    ]
+    return 1.0 - float(np.median(laps)) if np.median(laps) >= float(SETTINGS["weave_iou"]) else None
+
+
 def _ratio(one: float, other: float) -> float:
     small, large = sorted((max(one, 1e-6), max(other, 1e-6)))
     return large / small
@@ -98,7 +136,8 @@ def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int) -> list[Cha
             wait = b.first.at - a.last.at
             if 1 <= wait <= gap and scene[a.last.at] == scene[b.first.at]:
                 costs[k, n] = _cost(a, b, wait, looks)
-    covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]))
+    doubt = [float(SETTINGS["doubt"]) * sum(s.score for s in c.sights) for c in chains]
+    covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]), doubt=doubt)
     return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]
 
 

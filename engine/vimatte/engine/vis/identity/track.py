@@ -14,7 +14,7 @@ from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.vis.backend import MIN_DURATION
 from vimatte.engine.vis.blazepose.appearance import appearance
 from vimatte.engine.vis.flow import WorkingImage
-from vimatte.engine.vis.identity.link import SETTINGS, link, mixed, recognise, tracklets
+from vimatte.engine.vis.identity.link import SETTINGS, link, mixed, recognise, tracklets, weave
 from vimatte.engine.vis.identity.motion import Overlap, ShotMotion
 from vimatte.engine.vis.identity.sight import Chain, Sight
 
@@ -89,8 +89,9 @@ def identify(
     clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in sights]
     scene = [motion.scene(at) for at in range(len(frames))]
     chains = tracklets(clean, overlaps)
-    for gap in (6, 15, int(SETTINGS["link_gap"])):
-        chains = link(chains, scene=scene, gap=gap)
+    for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
+        chains = [c for c in chains if len(c) >= least]
+        chains = link(weave(chains, overlaps), scene=scene, gap=gap)
     chains = recognise([c for c in chains if _lasts(c, wanted, len(frames))], scene=scene)
     people = [_identity(c, frames, chains, wanted) for c in chains]
     return _kept(people, wanted)
@@ -131,7 +132,7 @@ def _sights(
 def _lasts(chain: Chain, options: IdentityOptions, count: int) -> bool:
     """Whether somebody is more than a flicker: seen often enough, and the less sure the more often."""
     least = min(options.min_duration, count)
-    return len(chain) >= least and sum(s.score for s in chain.sights) >= min(0.8 * least, least)
+    return len(chain) >= least and sum(s.score for s in chain.sights) >= 0.8 * least
 
 
 def _identity(
