@@ -1,6 +1,6 @@
 """Stands in for `vimatte serve` in tests of the bridge: standard library, quick, told how to behave by its argument.
 
-argv[1]: well | crash | deaf | noisy | broken
+argv[1]: well | crash | deaf | noisy | newer
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def say(**event: object) -> None:
 
 def main() -> None:
     manner = sys.argv[1]
-    say(id=None, event="hello", version="0", protocol=1)
+    say(id=None, event="hello", version="0", protocol=2 if manner == "newer" else 1)
     if manner == "noisy":
         sys.stderr.write("a word for the log\n" * 5000)
         sys.stdout.write("not an event\n")

@@ -82,6 +82,14 @@ def test_a_crash_is_a_sentence_with_the_engines_last_words() -> None:
     assert not made.alive
 
 
+def test_an_engine_of_another_protocol_is_refused() -> None:
+    made = engine("newer")
+    job = follow(made, Job(id=made.request("run"), title="a"))
+    assert job.state == "failed"
+    assert "speaks protocol 2 and this add-on 1" in job.message
+    assert not made.alive
+
+
 def test_an_engine_that_does_not_listen_is_killed_in_time() -> None:
     made = engine("deaf")
     job = Job(id=made.request("run"), title="a")

@@ -211,6 +211,9 @@ current = Session()
 
 
 def _timer() -> float | None:
+    if bpy.app.is_job_running("RENDER"):
+        # A render reads the node group on another thread: what the engine says waits until it is over.
+        return _TICK
     current.tick()
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import EngineError
-from .messages import Event, Request
+from .messages import PROTOCOL, Event, Request
 
 __all__ = ["Engine"]
 
@@ -38,6 +38,7 @@ class Engine:
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        self._refusal = ""
         self._threads: list[threading.Thread] = []
 
     @property
@@ -166,9 +167,13 @@ class Engine:
         with pipe:
             for line in iter(pipe.readline, b""):
                 try:
-                    self._events.put(Event.parse(line))
+                    event = Event.parse(line)
                 except ValueError:
                     self.log.append(line.decode("utf-8", "replace").rstrip())
+                    continue
+                if event.kind == "hello" and event.fields.get("protocol") != PROTOCOL:
+                    self._refuse(event)
+                self._events.put(event)
         process = self._process
         assert process is not None
         try:
@@ -180,7 +185,18 @@ class Engine:
         fields = {"code": code, "expected": self._stopping, "message": self._last_words(code)}
         self._events.put(Event(id=None, kind="exit", fields=fields))
 
+    def _refuse(self, hello: Event) -> None:
+        spoken, version = hello.fields.get("protocol"), hello.fields.get("version")
+        self._refusal = (
+            f"The engine (version {version}) speaks protocol {spoken} and this add-on {PROTOCOL}; "
+            "install the two from the same release."
+        )
+        if self._process is not None:
+            self._process.kill()
+
     def _last_words(self, code: int) -> str:
+        if self._refusal:
+            return self._refusal
         if self._stopping:
             return "The engine was ended."
         how = f"exit code {code}"

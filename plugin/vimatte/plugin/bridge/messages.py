@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ENDINGS", "Event", "Request"]
+__all__ = ["ENDINGS", "PROTOCOL", "Event", "Request"]
+
+PROTOCOL = 1
+"""What `vimatte serve` must say that it speaks."""
 
 ENDINGS = frozenset({"done", "answer", "cancelled", "error", "exit"})
 """Kinds of events after which a request says no more; `exit` is the bridge's own word for an engine that is gone."""
