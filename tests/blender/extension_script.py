@@ -77,6 +77,8 @@ def people(job: dict[str, Any]) -> dict[str, Any]:
     seen: dict[str, Any] = {"frames": [group.vimatte.frame_start, group.vimatte.frame_offset]}
     bpy.ops.vimatte.matte()  # finds people first
     seen["first"] = people_of(group)
+    seen["drawn"] = stage.draw_everything(node)
+    seen["drawn_without"] = stage.draw_everything(None)
     stage.write_sockets(scene, node.outputs, job["out"], "a_")
     seen["linked"] = links_of(scene, node)
     seen["renamed"] = [bpy.ops.vimatte.rename(person="anna", name="Zoë!") and group.vimatte.people[0].name]
@@ -197,6 +199,7 @@ def trouble(job: dict[str, Any]) -> dict[str, Any]:
         return int(session.engine.pid)
 
     bpy.ops.vimatte.matte(wait=False)
+    seen["drawn"] = stage.draw_everything(next(n for n in stage.tree(scene).nodes if hasattr(n, "node_tree")))
     seen["busy"] = stage.refused(bpy.ops.vimatte.matte)
     pid = until_written()
     began = time.monotonic()

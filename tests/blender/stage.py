@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -91,6 +92,60 @@ def write_sockets(scene: Any, sockets: Any, folder: str, stem: str = "shown_") -
 def render(scene: Any, folder: str) -> None:
     scene.render.filepath = str(Path(folder) / "render_")
     bpy.ops.render.render(animation=True, scene=scene.name)
+
+
+class Layout:
+    """Stands in for a UILayout, which exists in windows only: what is drawn must be there."""
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+
+    def prop(self, data: Any, name: str, **_: Any) -> None:
+        assert name in data.bl_rna.properties, name
+        self.drawn.append(name)
+
+    def operator(self, name: str, **_: Any) -> Any:
+        module, _, function = name.partition(".")
+        assert function in dir(getattr(bpy.ops, module)), name
+        self.drawn.append(name)
+        return SimpleNamespace()
+
+    def menu(self, name: str, **_: Any) -> None:
+        assert hasattr(bpy.types, name), name
+        self.drawn.append(name)
+
+    def template_list(self, kind: str, _: str, data: Any, items: str, owner: Any, active: str, **__: Any) -> None:
+        draw = getattr(bpy.types, kind).draw_item
+        for item in getattr(data, items):
+            draw(SimpleNamespace(), bpy.context, self, data, item, 0, owner, active)
+
+    def label(self, *, text: str, **_: Any) -> None:
+        self.drawn.append(text)
+
+    def progress(self, *, factor: float, text: str) -> None:
+        assert 0 <= factor <= 1
+        self.drawn.append(text)
+
+    def template_icon(self, *, icon_value: int, **_: Any) -> None:
+        assert icon_value > 0
+
+    def row(self, **_: Any) -> Layout:
+        return self
+
+    column = row
+
+
+def draw_everything(node: Any) -> list[str]:
+    """Draw every panel and menu of the add-on for this node, or for none; returns what was drawn."""
+    space = SimpleNamespace(tree_type="CompositorNodeTree", type="NODE_EDITOR")
+    context = SimpleNamespace(active_node=node, space_data=space, scene=bpy.context.scene)
+    layout = Layout()
+    for name in ("VIMATTE_PT_matte", "VIMATTE_PT_output", "VIMATTE_PT_engine", "VIMATTE_MT_matte"):
+        kind = getattr(bpy.types, name)
+        if not hasattr(kind, "poll") or name.startswith("VIMATTE_MT") or kind.poll(context):
+            kind.draw(SimpleNamespace(layout=layout), context)
+    importlib.import_module(f"{ADDON}.blender.panel")._add_menu(SimpleNamespace(layout=layout), context)
+    return layout.drawn
 
 
 def refused(operator: Any, **arguments: Any) -> str:

@@ -174,6 +174,11 @@ def test_renaming_merging_and_dropping_keep_the_links_that_make_sense(
     rows = [[1, "anna", "anna"], [2, "bruno", "bruno"], [3, "carla", "carla"]]
     assert found["frames"] == [1001, 1000]
     assert found["first"] == rows
+    assert {"vimatte.matte", "name", "chosen", "colour", "vimatte.solo", "folder", "VIMATTE_MT_matte"} <= set(
+        found["drawn"]
+    )
+    assert "Frames 1001-1002" in found["drawn"]
+    assert "Select or add a Video Instance Matte." in found["drawn_without"]
     both = ["Alpha", "Combined"]
     assert found["linked"] == sorted([*both, *PEOPLE])
     assert found["renamed"] == ["Zo", "Zo_2", "p_alpha"]
@@ -305,6 +310,7 @@ def test_cancel_and_a_killed_engine_leave_whole_files_and_a_working_blender(
     plate = clip(tmp_path / "plate", list(range(1001, 1061)))
     found = play(bpy_python, "trouble", {**plate, "zip": str(extension), "folder": str(tmp_path)}, tmp_path)
     assert "still runs" in found["busy"]
+    assert {"Starting …", "vimatte.cancel"} <= set(found["drawn"])
     message, failed, busy, seconds = found["cancelled"]
     assert message.startswith("Cancelled")
     assert (failed, busy) == (False, False)
