@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -149,6 +150,15 @@ def test_the_main_job_runs_with_it(name: str, shot: str, tmp_path: Path, tiny: C
     assert again.code == 0, again.err
     assert '"phase": "find"' not in again.out
     assert '"phase": "propagate"' not in again.out
+
+
+def test_other_weights_find_people_anew(shot: str, tmp_path: Path, tiny: Callable[[str], Path]) -> None:
+    other = shutil.copytree(tiny("videomt"), tmp_path / "other")
+    job = [shot, "--out", tmp_path / "layers.exr", "--min-area", "0.0001", "--json"]
+    assert '"phase": "find"' in runner.vim_batch(*job, "--weights", other).out, "auto takes the finder of the folder"
+    assert '"phase": "find"' not in runner.vim_batch(*job, "--weights", tiny("videomt"), "--resume").out
+    (other / "video_preprocessor_config.json").write_text('{"image_mean": [0.4, 0.4, 0.4]}')
+    assert '"phase": "find"' in runner.vim_batch(*job, "--weights", other, "--resume").out
 
 
 @pytest.mark.parametrize("name", FINDERS)

@@ -28,6 +28,7 @@ from vimatte.engine.vis.hub.checkpoint import (
 from vimatte.engine.vis.hub.people import Found, apart, finish, in_order, lasting
 from vimatte.engine.vis.hub.pictures import Preparation, read_preparation
 from vimatte.engine.vis.hub.sam3_kernels import LocalKernels
+from vimatte.engine.vis.hub.streamed import Streamed
 
 __all__ = ["Sam3"]
 
@@ -35,21 +36,6 @@ _SETTINGS: Mapping[str, str | int | float] = {"finder": "sam3 1", "memories_kept
 _TYPES = {"sam3_video": "Sam3VideoModel"}
 _WORDS = 32
 """Length of a text in tokens that SAM 3 was trained with."""
-
-
-class _Streamed(dict[int, torch.Tensor]):
-    """Frames by place of which only the present one is held, yet as many as the shot has are counted.
-
-    The session takes the number of frames from its store and weighs its memory by it; told one frame at a time it
-    would also leave out the checks that need later frames.
-    """
-
-    def __init__(self, total: int) -> None:
-        super().__init__()
-        self._total = total
-
-    def __len__(self) -> int:
-        return self._total
 
 
 class Sam3:
@@ -151,7 +137,7 @@ def _session(checkpoint: Checkpoint, shot: Shot, texts: list[str], device: str) 
             words = tokenizer(text, return_tensors="pt", padding="max_length", max_length=_WORDS, truncation=True)
             session.prompt_input_ids[number] = words.input_ids.to(device)
             session.prompt_attention_masks[number] = words.attention_mask.to(device)
-    session.processed_frames = _Streamed(len(shot.frames))
+    session.processed_frames = Streamed(len(shot.frames))
     return session
 
 

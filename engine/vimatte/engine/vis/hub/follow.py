@@ -22,6 +22,7 @@ from vimatte.engine.vis.hub.checkpoint import on_device
 from vimatte.engine.vis.hub.people import Found, apart
 from vimatte.engine.vis.hub.pictures import Preparation, Prepared
 from vimatte.engine.vis.hub.prompts import Pointers
+from vimatte.engine.vis.hub.streamed import Streamed
 
 __all__ = ["SETTINGS", "Person", "follow"]
 
@@ -98,7 +99,8 @@ class _Follower:
         return logits
 
     def _run(self, at: int, values: torch.Tensor, *, reverse: bool) -> torch.Tensor:
-        out = self._model(self._session, frame_idx=at, frame=values, reverse=reverse)
+        self._session.add_new_frame(values, at)
+        out = self._model(self._session, frame_idx=at, reverse=reverse)
         self._session.processed_frames.pop(at, None)
         for stored in self._session.output_dict_per_obj[0].values():
             if at in stored:
@@ -121,6 +123,7 @@ def follow(
         model.config.max_cond_frame_num = int(SETTINGS["prompts_seen"])
     for k, person in enumerate(people):
         own = session()
+        own.processed_frames = Streamed(len(numbers))
         cache = cache or own.cache
         own.cache = cache
         followers.append(_Follower(model, own, person, prepare, device))

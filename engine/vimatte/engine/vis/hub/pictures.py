@@ -71,7 +71,7 @@ class Preparation:
     def __call__(self, picture: Picture) -> Prepared:
         """Prepare (h, w, 3) float32 in [0, 1]."""
         new = self.target(picture.shape[0], picture.shape[1])
-        values = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+        values = torch.from_numpy(np.require(picture, np.float32, ["C", "W"])).permute(2, 0, 1)[None]
         if new != tuple(picture.shape[:2]):
             values = torch.nn.functional.interpolate(
                 values,
