@@ -202,10 +202,11 @@ def test_an_artists_mask_and_name_win(stand_in: type[StandIn]) -> None:
 
 def test_an_artist_who_leaves_somebody_out_says_absent() -> None:
     rle = Rle.encode(np.ones((4, 4), bool))
-    found = [Cast(None, {1: rle, 2: rle, 3: rle}, 0.9)]
+    found = [Cast(None, {1: rle, 2: rle, 3: rle}, 0.9, frozenset({3}))]
     people = cast(found, KeyMasks(names=("anna",), masks={1: {"anna": rle}, 2: {}}))
     assert [p.name for p in people] == ["anna"]
     assert people[0].masks == {1: rle, 2: None, 3: rle}
+    assert people[0].anchors == {1: rle, 2: None, 3: rle}
 
 
 def test_missing_weights_are_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

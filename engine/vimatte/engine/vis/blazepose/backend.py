@@ -75,6 +75,7 @@ class BlazePose:
                 masks={numbers[s.at]: _enlarge(finding.finds[s.at][s.index].mask, width, height) for s in one.sightings}
                 | {numbers[at]: None for at in one.absent},
                 score=one.score,
+                best=frozenset(numbers[s.at] for s in anchors.spread(one.sightings)),
             )
             for one in kept
         ]
@@ -83,8 +84,8 @@ class BlazePose:
             yield Warned(message=f"No people were found in {shot.info.path.name}.")
             masks: dict[int, dict[int, Rle]] = {}
         else:
-            known = {i: one.masks for i, one in enumerate(everybody, start=1)}
-            masks = yield from propagate.propagate(shot, anchors=known)
+            known = {i: one.anchors for i, one in enumerate(everybody, start=1)}
+            masks = yield from propagate.propagate(shot, anchors=known, exact=keys is not None)
         return TrackSet(
             width=width,
             height=height,
@@ -95,7 +96,7 @@ class BlazePose:
             ),
             masks=masks,
             keys={
-                i: tuple(sorted(n for n, m in one.masks.items() if m is not None and n in masks.get(i, {})))
+                i: tuple(sorted(n for n, m in one.anchors.items() if m is not None and n in masks.get(i, {})))
                 for i, one in enumerate(everybody, start=1)
             },
             source={"backend": self.name, **self.settings, "detect_every": max(1, options.detect_every or _EVERY)},

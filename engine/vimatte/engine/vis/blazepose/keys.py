@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -25,6 +25,13 @@ class Cast:
     masks: Mapping[int, Rle | None]
     """Frame number -> mask, None where known to be away."""
     score: float
+    best: frozenset[int]
+    """Frames whose masks are good enough to be carried to the others."""
+
+    @property
+    def anchors(self) -> dict[int, Rle | None]:
+        """What propagation starts from: the best masks, and where the person is away."""
+        return {frame: mask for frame, mask in self.masks.items() if mask is None or frame in self.best}
 
 
 def cast(found: Sequence[Cast], keys: KeyMasks | None) -> list[Cast]:
@@ -44,9 +51,10 @@ def cast(found: Sequence[Cast], keys: KeyMasks | None) -> list[Cast]:
     match = {int(k): int(f) for k, f in zip(rows, columns, strict=True) if agreement[k, f] >= _SAME}
     people: list[Cast] = []
     for k, name in enumerate(keys.names):
-        given: dict[int, Rle | None] = {frame: masks.get(name) for frame, masks in keys.masks.items()}
-        own = found[match[k]].masks if k in match else {}
-        people.append(Cast(name, {**own, **given}, keys.scores.get(name, 1.0)))
+        given = keys.of(name)
+        own = found[match[k]] if k in match else Cast(None, {}, 0.0, frozenset())
+        best = own.best | frozenset(given)
+        people.append(Cast(name, {**own.masks, **given}, keys.scores.get(name, 1.0), best))
     taken = {p.name for p in people}
     for f, one in enumerate(found):
         if f not in match.values():
@@ -54,5 +62,5 @@ def cast(found: Sequence[Cast], keys: KeyMasks | None) -> list[Cast]:
             while f"person_{number:02d}" in taken:
                 number += 1
             taken.add(f"person_{number:02d}")
-            people.append(Cast(f"person_{number:02d}", one.masks, one.score))
+            people.append(replace(one, name=f"person_{number:02d}"))
     return people
