@@ -19,13 +19,16 @@ SETTINGS: Mapping[str, str | int | float] = {
     "sure_iou": 0.25,
     "sure_margin": 0.6,
     "sure_area": 1.8,
+    "sure_looks": 0.7,
     "sure_cost": 1.1,
     "link_gap": 40,
     "link_cost": 6.0,
     "doubt": 1.0,
     "known_looks": 0.5,
     "known_margin": 0.12,
-    "weave_iou": 0.3,
+    "guess_looks": 0.8,
+    "guess_margin": 0.25,
+    "weave_inside": 0.6,
     "weave_looks": 0.6,
 }
 Overlaps = Mapping[tuple[int, int], Overlap]
@@ -56,7 +59,14 @@ def mixed(count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray]) -
 
 
 def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Chain]:
-    """Join sights of near frames where flow carries one onto the other and nobody else comes close."""
+    """Join sights of near frames where flow carries one onto the other and nobody else comes close.
+
+    Done twice: the first time tells how different the people of this shot look.
+    """
+    return _tracklets(sights, overlaps, float(SETTINGS["sure_looks"]) * spread(_tracklets(sights, overlaps, 0.6)))
+
+
+def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: float) -> list[Chain]:
     nodes = [s for frame in sights for s in frame]
     number = {(s.at, s.index): k for k, s in enumerate(nodes)}
     costs: dict[tuple[int, int], float] = {}
@@ -74,7 +84,7 @@ def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Cha
                     max((float(iou[r, b.index]) for r in rows if r != a.index), default=0.0),
                 )
                 looks = colour_distance(a.colour, b.colour)
-                if rival <= float(SETTINGS["sure_margin"]) * best and looks < 0.6:
+                if rival <= float(SETTINGS["sure_margin"]) * best and looks < strange:
                     cost = 1.0 - best + 0.5 * looks + 0.05 * (late - early - 1)
                     costs[number[a.at, a.index], number[b.at, b.index]] = cost
     chains = path_cover(len(nodes), costs, alone=float(SETTINGS["sure_cost"]))
@@ -108,11 +118,11 @@ def _turns(one: Chain, other: Chain, overlaps: Overlaps, looks: float) -> float 
         return None
     order = sorted((*one.sights, *other.sights), key=lambda s: s.at)
     laps = [
-        float(overlaps[a.at, b.at].iou[a.index, b.index]) if (a.at, b.at) in overlaps else 0.0
+        overlaps[a.at, b.at].within(a.index, b.index) if (a.at, b.at) in overlaps else 0.0
         for a, b in pairwise(order)
         if (a.at in mine) != (b.at in mine)
     ]
-    return 1.0 - float(np.median(laps)) if np.median(laps) >= float(SETTINGS["weave_iou"]) else None
+    return 1.0 - float(np.median(laps)) if np.median(laps) >= float(SETTINGS["weave_inside"]) else None
 
 
 def _ratio(one: float, other: float) -> float:
@@ -164,11 +174,12 @@ def recognise(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
     for (k, n), gap in distance.items():
         a, b = chains[k], chains[n]
         wait = b.first.at - a.last.at
-        if wait < 1 or gap > float(SETTINGS["known_looks"]) * looks:
+        if wait < 1 or gap > float(SETTINGS["guess_looks"]) * looks:
             continue
         rivals = [distance[k, c] for c in long if c not in (k, n) and chains[c].meets(b) and not chains[c].meets(a)]
         rivals += [distance[c, n] for c in long if c not in (k, n) and chains[c].meets(a) and not chains[c].meets(b)]
-        if any(r < gap + float(SETTINGS["known_margin"]) * looks for r in rivals):
+        sure = gap <= float(SETTINGS["known_looks"]) * looks
+        if any(r < gap + float(SETTINGS["known_margin" if sure else "guess_margin"]) * looks for r in rivals):
             continue
         far = float(np.hypot(b.first.x - a.last.x, b.first.y - a.last.y))
         if scene[a.last.at] == scene[b.first.at] and far > 0.6 * wait * max(a.size, b.size):

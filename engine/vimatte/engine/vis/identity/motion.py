@@ -33,6 +33,10 @@ class Overlap:
         """(n, m) intersection over union."""
         return np.asarray(self.both / np.maximum(self.carried[:, None] + self.now[None] - self.both, 1.0))
 
+    def within(self, earlier: int, later: int) -> float:
+        """Share of the smaller of two masks that lies in the other."""
+        return float(self.both[earlier, later] / max(1.0, min(self.carried[earlier], self.now[later])))
+
 
 class ShotMotion:
     """Frames are added in order, with their masks; 37 kB a frame at 16:9 and the masks' pixels are kept."""
