@@ -158,6 +158,60 @@ def test_crumbs_go_unless_clicked() -> None:
     assert not _tidied(np.zeros((5, 5), bool), []).any()
 
 
+class Says:
+    """A segmenter that always answers the same, and remembers what it was asked."""
+
+    def __init__(self, mask: np.ndarray) -> None:
+        self.answer, self.asked = mask, {}
+
+    def look(self, picture: np.ndarray) -> None:
+        return None
+
+    def mask(self, seen: None, **asked: object) -> tuple[np.ndarray, float]:
+        self.asked = asked
+        return self.answer.astype(np.float32), 0.9
+
+
+def test_people_who_were_not_clicked_on_keep_their_pixels(picture: np.ndarray) -> None:
+    found, other = np.zeros((2, 60, 90), bool)
+    found[10:50, 10:50] = True
+    other[10:50, 40:80] = True
+    says = Says(found)
+    mask, score = prompted_mask(says, picture, clicks=[(20, 20)], nots=[(5, 5)], others=[other])
+    assert score == 0.9
+    assert np.array_equal(mask, found & ~other)
+    assert [p for p in says.asked["points"] if p[2]] == [(20, 20, True)]
+    away = [p for p in says.asked["points"] if not p[2]]
+    assert away[0] == (5, 5, False)
+    assert 2 <= len(away) <= 4
+    assert all(other[round(y), round(x)] for x, y, _ in away[1:])
+    taken, _ = prompted_mask(says, picture, clicks=[(20, 20), (45, 20)], others=[other])
+    assert np.array_equal(taken, found)
+
+
+def test_a_mask_that_is_partly_right_is_where_to_start(picture: np.ndarray) -> None:
+    before = np.zeros((60, 90), bool)
+    before[10:50, 10:50] = True
+    says = Says(before)
+    for prompt, used in (
+        ({"clicks": [(20, 20)]}, True),
+        ({"clicks": [(80, 20)], "nots": [(20, 20)]}, True),
+        ({"clicks": [(80, 20)]}, False),
+        ({"clicks": [(20, 20)], "box": (0, 0, 60, 60)}, False),
+        ({"clicks": [(20, -1e6), (1e6, 3)]}, False),
+    ):
+        prompted_mask(says, picture, before=before, **prompt)
+        assert (says.asked["prior"] is not None) == used, prompt
+
+
+def test_prompts_that_find_nothing_say_what_to_do(picture: np.ndarray) -> None:
+    says = Says(np.zeros((60, 90), bool))
+    with pytest.raises(ConfigError, match="Nothing was found"):
+        prompted_mask(says, picture, clicks=[(3, 3)])
+    with pytest.raises(ConfigError, match="is not enough"):
+        prompted_mask(says, picture, nots=[(3, 3)])
+
+
 def test_decoder_and_prompts_equal_another_sam() -> None:
     """The same random weights in Hugging Face's SAM give the same masks."""
     other = pytest.importorskip("transformers")

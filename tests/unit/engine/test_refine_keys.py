@@ -71,7 +71,8 @@ def test_asks_with_a_box_points_on_the_person_and_points_on_neighbours() -> None
         assert all(disc(own)[round(y), round(x)] and not disc(other)[round(y), round(x)] for x, y in yes)
         assert all(disc(other)[round(y), round(x)] for x, y in no)
         x0, _, x1, _ = prompt["box"]
-        assert (x0, x1) == (own - 15, own + 16)
+        assert (x0, x1) == (own - 15 - 0.06 * 31, own + 16 + 0.06 * 31)
+        assert 0.14 < prompt["prior"].min() < prompt["prior"].max() < 0.86
         assert prompt["prior"].shape == (HEIGHT, WIDTH)
     assert not (refined[1] & refined[2]).any()
     assert refined[1][:, :40].sum() > disc(35)[:, :40].sum()

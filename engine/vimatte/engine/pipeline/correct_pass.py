@@ -23,6 +23,9 @@ from vimatte.ocio.frame_range import FrameRange
 __all__ = ["Prompt", "correct_tracks"]
 
 _DOUBTFUL = 0.6
+"""Expected quality below which a mask should be looked at."""
+_MOST = 0.3
+"""Share of somebody else that a mask may take without a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,18 +82,26 @@ def _mask(
     size = (shot.info.width, shot.info.height)
     if prompt.mask is not None:
         return read_person(prompt.mask, size=size)
-    before = next(
-        (tracks.mask(i.id, frame) for i in tracks.instances if str(person) in (i.name, str(i.id))),
-        np.zeros((tracks.height, tracks.width), bool),
-    )
+    mine = next((i.id for i in tracks.instances if str(person) in (i.name, str(i.id))), 0)
+    fits = (tracks.width, tracks.height) == size
+    there = tracks.masks_on(frame) if fits else {}
     mask, score = prompted_mask(
         Segmenter.open(device=choose_device(device)),
         shot.picture(frame),
         clicks=prompt.clicks,
         nots=prompt.nots,
         box=prompt.box,
-        before=before if before.shape == (size[1], size[0]) else None,
+        before=there.get(mine),
+        others=[other for one, other in there.items() if one != mine],
     )
+    for one, other in there.items():
+        taken = float(np.count_nonzero(other & mask)) / max(1, int(np.count_nonzero(other)))
+        if one != mine and taken > _MOST:
+            name = tracks.instance(one).name
+            yield Warned(
+                message=f"This mask takes {taken:.0%} of {name} on frame {frame}; if that is wrong, type: vimatte "
+                f"tracks undo, and add a --not on {name}."
+            )
     if score < _DOUBTFUL:
         yield Warned(
             message=f"The mask of {person} on frame {frame} is doubtful (expected quality {score:.2f}); look at "

@@ -82,12 +82,11 @@ def fix(
     if known.masks[one.id]:
         new = _changed_masks(known, one.id, reach=reach, frame=frame, mask=mask, carried=carried)
     else:
-        new = {f: rle.decode() for f, rle in carried[one.id].items()}
+        new = {**carried[one.id], frame: Rle.encode(mask)}
     masks = {i: dict(by_frame) for i, by_frame in known.masks.items()}
     for number in reach:
         if number in new:
-            masks_there = _settled(known, one.id, number, mask if number == frame else new[number], carried)
-            for i, rle in masks_there.items():
+            for i, rle in _settled(known, one.id, number, new[number].decode(), carried).items():
                 if rle is None:
                     masks[i].pop(number, None)
                 else:
@@ -200,7 +199,7 @@ def _anchors(
 
 def _changed_masks(
     tracks: TrackSet, person: int, *, reach: tuple[int, ...], frame: int, mask: BoolMask, carried: Carried
-) -> dict[int, BoolMask]:
+) -> dict[int, Rle]:
     """The person's new masks in the reach: the old ones, but for what follows from the correction.
 
     What was added and what was taken away on `frame` is followed from frame to frame among the differences of the
@@ -209,7 +208,7 @@ def _changed_masks(
     """
     empty = np.zeros_like(mask)
     near = _NEAR * max(mask.shape)
-    masks = {frame: mask}
+    masks = {frame: Rle.encode(mask)}
     was = tracks.mask(person, frame)
     for way in (tuple(f for f in reach if f > frame), tuple(f for f in reversed(reach) if f < frame)):
         added, taken = _solid(mask & ~was), _solid(was & ~mask)
@@ -220,7 +219,7 @@ def _changed_masks(
             taken = _following(old & ~new, taken, near=near)
             if not added.any() and not taken.any():
                 break
-            masks[number] = (old & ~taken) | added
+            masks[number] = Rle.encode((old & ~taken) | added)
     return masks
 
 

@@ -11,11 +11,14 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.shot import Picture
 from vimatte.engine.vis.mobile_sam import Segmenter
+from vimatte.engine.vis.mobile_sam.places import inner_places, rough_prior
 
 __all__ = ["prompted_mask"]
 
 _CRUMB = 0.02
 """Islands smaller than this share of the largest are dropped unless they were clicked on."""
+_AWAY = 3
+"""Places on other people that are said not to be the person."""
 
 
 def prompted_mask(
@@ -26,31 +29,59 @@ def prompted_mask(
     nots: Sequence[tuple[float, float]] = (),
     box: tuple[float, float, float, float] | None = None,
     before: BoolMask | None = None,
+    others: Sequence[BoolMask] = (),
 ) -> tuple[BoolMask, float]:
     """Mask (h, w) of who was clicked on or framed, and how good the network expects it to be, 0..1.
 
     `clicks` are on the person, `nots` are not, in pixels of `picture` (h, w, 3). `before` is the mask the person has on
-    this frame: it is a starting point where a click lies in it (it is partly right), and forgotten otherwise. Raises
-    ConfigError without a click or a box, or when nothing is found there.
+    this frame: it is a starting point where a click lies in it (it is partly right), and forgotten otherwise. `others`
+    are the masks of other people: who was not clicked on keeps their pixels, and tells the network where the person is
+    not. Raises ConfigError without a click or a box, or when nothing is found there.
     """
     if not clicks and box is None:
         raise ConfigError("Say where the person is: --click X,Y or --box X0,Y0,X1,Y1; --not X,Y alone is not enough.")
-    height, width = picture.shape[:2]
-    told = [(x, y) for x, y in (*clicks, *nots) if 0 <= round(x) < width and 0 <= round(y) < height]
-    partly = before is not None and box is None and any(before[round(y), round(x)] for x, y in told)
+    partly = before is not None and box is None and any(_on(before, place) for place in (*clicks, *nots))
+    others = [m for m in others if not any(_on(m, place) for place in clicks)]
+    away = _neighbours(others, clicks=clicks, box=box)
     soft, score = segmenter.mask(
         segmenter.look(picture),
-        points=[*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in nots)],
+        points=[*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in (*nots, *away))],
         box=box,
-        prior=before.astype(np.float32) if before is not None and partly else None,
+        prior=rough_prior(before) if before is not None and partly else None,
     )
-    mask = _tidied(soft > 0.5, clicks)
+    mask = soft > 0.5
+    for other in others:
+        mask &= ~other
+    mask = _tidied(mask, clicks)
+    for other in others:
+        mask &= ~other
     if not mask.any():
         raise ConfigError(
             "Nothing was found at these clicks; click on the middle of the person, add --box X0,Y0,X1,Y1, "
             "or paint the mask and give it with --mask."
         )
     return mask, score
+
+
+def _on(mask: BoolMask, place: tuple[float, float]) -> bool:
+    """Whether the pixel nearest to (x, y) is there and set."""
+    x, y = round(place[0]), round(place[1])
+    return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
+
+
+def _neighbours(
+    others: Sequence[BoolMask],
+    *,
+    clicks: Sequence[tuple[float, float]],
+    box: tuple[float, float, float, float] | None,
+) -> list[tuple[float, float]]:
+    """The few places on people nobody clicked on that are nearest to the clicks, or to the middle of the box."""
+    at = list(clicks) if box is None else [*clicks, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)]
+    places = [place for mask in others for place in inner_places(mask, count=_AWAY)]
+    if box is not None:
+        places = [(x, y) for x, y in places if box[0] <= x < box[2] and box[1] <= y < box[3]]
+    places.sort(key=lambda p: (min(np.hypot(p[0] - x, p[1] - y) for x, y in at), p))
+    return places[:_AWAY]
 
 
 def _tidied(mask: BoolMask, clicks: Sequence[tuple[float, float]]) -> BoolMask:
@@ -67,7 +98,8 @@ def _tidied(mask: BoolMask, clicks: Sequence[tuple[float, float]]) -> BoolMask:
         crumbs[0] = False
         if wanted:
             for x, y in clicks:
-                crumbs[islands[min(round(y), mask.shape[0] - 1), min(round(x), mask.shape[1] - 1)]] = False
+                if _on(mask, (x, y)):
+                    crumbs[islands[round(y), round(x)]] = False
         if count > 1:
             mask = np.where(crumbs[islands], not wanted, mask)
     return mask

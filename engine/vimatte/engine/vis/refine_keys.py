@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle, mask_iou
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.vis.mobile_sam import Point, Segmenter
+from vimatte.engine.vis.mobile_sam.places import inner_places, rough_prior
 
 __all__ = ["SETTINGS", "Landmarks", "refine_keys", "refine_picture"]
 
@@ -23,6 +23,9 @@ SETTINGS: Mapping[str, str | int | float] = {
     "refine_score": 0.6,
 }
 """What changes a refined mask, beside the weights: points on the person and on neighbours; what is taken at all."""
+
+_ROOM = 0.06
+"""Of the box, on each side, as a share of its own side."""
 
 Landmarks = Mapping[int, Mapping[int, NDArray[np.float32]]]
 """Instance id -> frame number -> (k, 3): x, y in pixels of the shot, and how visible that point is, 0..1."""
@@ -68,21 +71,20 @@ def refine_picture(
 ) -> dict[int, BoolMask]:
     """Sharpen the masks (h, w) of one picture; pixels that two people claim go to the surer one, to `fixed` first."""
     seen = segmenter.look(picture)
-    places = {one: _places(mask, (points or {}).get(one), masks, one) for one, mask in masks.items()}
+    count = int(SETTINGS["refine_inside"])
+    places = {one: inner_places(_alone(one, masks), count=count, points=(points or {}).get(one)) for one in masks}
     soft: dict[int, NDArray[np.float32]] = {}
     for one, mask in masks.items():
         if one in fixed or not places[one]:
             soft[one] = mask.astype(np.float32) * (2.0 if one in fixed else 1.0)
             continue
-        rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box = (float(cols[0]), float(rows[0]), float(cols[-1]) + 1, float(rows[-1]) + 1)
+        box = _box(mask)
         own: list[Point] = [(x, y, True) for x, y in places[one]]
         others = [p for other, at in places.items() if other != one for p in at if _within(p, box)]
         middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         others.sort(key=lambda p: (np.hypot(p[0] - middle[0], p[1] - middle[1]), p))
         away: list[Point] = [(x, y, False) for x, y in others[: int(SETTINGS["refine_outside"])]]
-        prior = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(1.0, 0.02 * float(np.sqrt(mask.sum()))))
-        found, score = segmenter.mask(seen, points=[*own, *away], box=box, prior=prior)
+        found, score = segmenter.mask(seen, points=[*own, *away], box=box, prior=rough_prior(mask))
         agrees = mask_iou(found > 0.5, mask) >= float(SETTINGS["refine_agree"])
         soft[one] = found if agrees and score >= float(SETTINGS["refine_score"]) else mask.astype(np.float32)
     ids = sorted(soft)
@@ -95,38 +97,19 @@ def _within(point: tuple[float, float], box: tuple[float, float, float, float]) 
     return box[0] <= point[0] < box[2] and box[1] <= point[1] < box[3]
 
 
-def _places(
-    mask: BoolMask, points: NDArray[np.float32] | None, masks: Mapping[int, BoolMask], one: int
-) -> list[tuple[float, float]]:
-    """A few pixels that are surely this person: visible body points well within the mask, else its deepest places."""
-    alone = mask.copy()
+def _box(mask: BoolMask) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 around a mask, with room for what it lacks, within the picture."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    x0, y0, x1, y1 = float(cols[0]), float(rows[0]), float(cols[-1]) + 1, float(rows[-1]) + 1
+    wide, high = _ROOM * (x1 - x0), _ROOM * (y1 - y0)
+    height, width = mask.shape
+    return max(0.0, x0 - wide), max(0.0, y0 - high), min(float(width), x1 + wide), min(float(height), y1 + high)
+
+
+def _alone(one: int, masks: Mapping[int, BoolMask]) -> BoolMask:
+    """Somebody's mask where nobody else claims it."""
+    alone = masks[one].copy()
     for other, theirs in masks.items():
         if other != one:
             alone &= ~theirs
-    depth = cv2.distanceTransform(np.pad(alone, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    if not alone.any():
-        return []
-    count = int(SETTINGS["refine_inside"])
-    deep = 0.15 * float(depth.max())
-    chosen: list[tuple[float, float]] = []
-    if points is not None:
-        apart = 0.5 * float(np.sqrt(np.count_nonzero(alone)))
-        inside = [
-            (x, y)
-            for x, y, visible in sorted(points.tolist(), key=lambda p: -p[2])
-            if visible > 0.5
-            and 0 <= round(y) < mask.shape[0]
-            and 0 <= round(x) < mask.shape[1]
-            and depth[round(y), round(x)] > deep
-        ]
-        for x, y in inside:
-            if len(chosen) < count and all(np.hypot(x - u, y - v) > apart for u, v in chosen):
-                chosen.append((x, y))
-    rest = depth.copy()
-    for x, y in chosen:
-        cv2.circle(rest, (round(x), round(y)), max(1, int(2 * depth.max())), 0.0, -1)
-    while len(chosen) < count and rest.max() > 0.3 * depth.max():
-        row, col = np.unravel_index(int(rest.argmax()), rest.shape)
-        chosen.append((float(col), float(row)))
-        cv2.circle(rest, (int(col), int(row)), max(1, int(2 * depth.max())), 0.0, -1)
-    return chosen
+    return alone
