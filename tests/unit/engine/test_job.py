@@ -42,7 +42,8 @@ def test_a_job_needs_a_shot_and_an_output(lacking):
         job_from_mapping({k: v for k, v in BASE.items() if k != lacking})
 
 
-def test_the_people_finder_follows_from_the_masks():
+def test_the_people_finder_follows_from_the_masks(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
     assert MatteJob(shot=Path("a.mov"), out="l.exr").vis_name == "blazepose"
     assert MatteJob(shot=Path("a.mov"), out="l.exr", masks=Path("m")).vis_name == "masks"
     assert MatteJob(shot=Path("a.mov"), out="l.exr", masks=Path("m"), vis="blazepose").vis_name == "blazepose"
@@ -55,10 +56,12 @@ def test_saved_and_loaded_is_the_same(tmp_path):
 
 
 def test_paths_in_a_job_file_are_relative_to_it(tmp_path):
-    (tmp_path / "job.toml").write_text('shot = "a.mov"\nout = "o/l.exr"\nmasks = "m"\n')
+    (tmp_path / "job.toml").write_text('shot = "a.mov"\nout = "o/l.exr"\nmasks = "m"\nweights = "w"\n')
     job = load_job(tmp_path / "job.toml")
     assert job.shot == tmp_path / "a.mov"
     assert job.masks == tmp_path / "m"
+    assert job.weights == tmp_path / "w"
+    assert job.vis_options("cpu").weights == str(tmp_path / "w")
     assert Path(job.out) == tmp_path / "o" / "l.exr"
 
 

@@ -134,9 +134,12 @@ class Videomt:
 
 def _sharpness(masks_tqhw: torch.Tensor) -> torch.Tensor:
     """(T, Q) mean probability within each mask: how sure the network is of its pixels; 0 for an empty mask."""
-    inside = masks_tqhw > 0
-    total = (masks_tqhw.sigmoid() * inside).sum(dim=(-2, -1))
-    return total / inside.sum(dim=(-2, -1)).clamp(min=1)
+    sharp: list[torch.Tensor] = []
+    for masks_qhw in masks_tqhw:  # frame by frame: a window's masks at once would need another gigabyte
+        inside = masks_qhw > 0
+        total = (masks_qhw.sigmoid() * inside).sum(dim=(-2, -1))
+        sharp.append(total / inside.sum(dim=(-2, -1)).clamp(min=1))
+    return torch.stack(sharp)
 
 
 def _each_once(queries: Sequence[int], masks_tqhw: torch.Tensor, scores_tq: torch.Tensor) -> list[int]:
