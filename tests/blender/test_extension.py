@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,10 @@ def test_the_zip_is_complete_and_always_the_same(extension: Path, tmp_path: Path
     assert 'id = "vimatte"' in manifest
     assert "SPDX:GPL-3.0-or-later" in manifest
     assert 'blender_version_min = "4.2.0"' in manifest
+    values = tomllib.loads(manifest)
+    for text in (values["tagline"], *values["permissions"].values()):
+        assert len(text) <= 64, "Blender refuses longer ones"
+        assert text[-1].isalnum(), "and punctuation at the end"
 
 
 def test_sockets_give_the_layers_exactly_and_the_file_renders_without_the_addon(
