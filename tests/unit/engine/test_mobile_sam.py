@@ -195,13 +195,28 @@ def test_a_mask_that_is_partly_right_is_where_to_start(picture: np.ndarray) -> N
     says = Says(before)
     for prompt, used in (
         ({"clicks": [(20, 20)]}, True),
-        ({"clicks": [(80, 20)], "nots": [(20, 20)]}, True),
-        ({"clicks": [(80, 20)]}, False),
+        ({"clicks": [(80, 20)]}, True),
+        ({"clicks": [(80, 20)], "nots": [(20, 20)]}, False),
         ({"clicks": [(20, 20)], "box": (0, 0, 60, 60)}, False),
-        ({"clicks": [(20, -1e6), (1e6, 3)]}, False),
+        ({"clicks": [(20, -1e6), (1e6, 3)]}, True),
     ):
         prompted_mask(says, picture, before=before, **prompt)
         assert (says.asked["prior"] is not None) == used, prompt
+
+
+def test_clicks_add_and_nots_take_only_what_they_point_at(picture: np.ndarray) -> None:
+    before, found = np.zeros((2, 60, 90), bool)
+    before[10:50, 10:50] = True
+    found[10:40, 14:50] = found[20:30, 50:60] = found[35:39, 50:58] = True
+    says = Says(found)
+    more, _ = prompted_mask(says, picture, clicks=[(55, 25)], before=before)
+    expected = before.copy()
+    expected[20:30, 50:60] = True
+    assert np.array_equal(more, expected)
+    less, _ = prompted_mask(says, picture, clicks=[(20, 20)], nots=[(30, 45)], before=before)
+    assert np.array_equal(less, before & found), "the bottom and the left side are one island"
+    both, _ = prompted_mask(says, picture, clicks=[(20, 20)], before=before)
+    assert np.array_equal(both, found), "a click on what is right asks for a better mask"
 
 
 def test_prompts_that_find_nothing_say_what_to_do(picture: np.ndarray) -> None:

@@ -17,6 +17,8 @@ __all__ = ["prompted_mask"]
 
 _CRUMB = 0.02
 """Islands smaller than this share of the largest are dropped unless they were clicked on."""
+_INSIDE = 3
+"""Places in the mask before that are said to be the person."""
 _AWAY = 3
 """Places on other people that are said not to be the person."""
 
@@ -34,25 +36,29 @@ def prompted_mask(
     """Mask (h, w) of who was clicked on or framed, and how good the network expects it to be, 0..1.
 
     `clicks` are on the person, `nots` are not, in pixels of `picture` (h, w, 3). `before` is the mask the person has on
-    this frame: it is a starting point where a click lies in it (it is partly right), and forgotten otherwise. `others`
-    are the masks of other people: who was not clicked on keeps their pixels, and tells the network where the person is
-    not. Raises ConfigError without a click or a box, or when nothing is found there.
+    this frame: clicks add what they point at and nots take away what they point at, the rest stays. A box starts
+    anew, and so do clicks beside that mask together with nots on it. `others` are the masks of other people: who was
+    not clicked on keeps their pixels, and tells the network where the person is not. Raises ConfigError without a click
+    or a box, or when nothing is found there.
     """
     if not clicks and box is None:
         raise ConfigError("Say where the person is: --click X,Y or --box X0,Y0,X1,Y1; --not X,Y alone is not enough.")
-    partly = before is not None and box is None and any(_on(before, place) for place in (*clicks, *nots))
     others = [m for m in others if not any(_on(m, place) for place in clicks)]
     away = _neighbours(others, clicks=clicks, box=box)
+    start = before if before is not None and box is None and _is_start(before, clicks, nots) else None
+    inside = [] if start is None else inner_places(start, count=_INSIDE)
     soft, score = segmenter.mask(
         segmenter.look(picture),
-        points=[*((x, y, True) for x, y in clicks), *((x, y, False) for x, y in (*nots, *away))],
+        points=[*((x, y, True) for x, y in (*clicks, *inside)), *((x, y, False) for x, y in (*nots, *away))],
         box=box,
-        prior=rough_prior(before) if before is not None and partly else None,
+        prior=None if start is None else rough_prior(start),
     )
     mask = soft > 0.5
     for other in others:
         mask &= ~other
     mask = _tidied(mask, clicks)
+    if start is not None:
+        mask = _edited(start, mask, clicks=clicks, nots=nots)
     for other in others:
         mask &= ~other
     if not mask.any():
@@ -61,6 +67,34 @@ def prompted_mask(
             "or paint the mask and give it with --mask."
         )
     return mask, score
+
+
+def _is_start(before: BoolMask, clicks: Sequence[tuple[float, float]], nots: Sequence[tuple[float, float]]) -> bool:
+    """Whether a mask is partly right: not where clicks all lie beside it, and nots on it."""
+    elsewhere = not any(_on(before, place) for place in clicks)
+    return bool(before.any()) and not (elsewhere and any(_on(before, place) for place in nots))
+
+
+def _edited(
+    before: BoolMask, found: BoolMask, *, clicks: Sequence[tuple[float, float]], nots: Sequence[tuple[float, float]]
+) -> BoolMask:
+    """The mask before, with the islands found more where clicks are, and without those found less where nots are.
+
+    All of what was found where no click says more and no not says less.
+    """
+    adding = [p for p in clicks if not _on(before, p)]
+    taking = [p for p in nots if _on(before, p)]
+    if not adding and not taking:
+        return found
+    more, less = _pointed_at(found & ~before, adding), _pointed_at(before & ~found, taking)
+    return (before & ~less) | more
+
+
+def _pointed_at(mask: BoolMask, places: Sequence[tuple[float, float]]) -> BoolMask:
+    """The islands of a mask that hold one of these places."""
+    _, islands = cv2.connectedComponents(mask.astype(np.uint8))
+    wanted = {int(islands[round(y), round(x)]) for x, y in places if _on(mask, (x, y))}
+    return np.isin(islands, sorted(wanted))
 
 
 def _on(mask: BoolMask, place: tuple[float, float]) -> bool:
