@@ -20,8 +20,11 @@ SETTINGS: Mapping[str, str | int | float] = {
     "sure_margin": 0.6,
     "sure_area": 1.8,
     "sure_looks": 0.7,
+    "contest": 0.3,
+    "contest_iou": 0.45,
     "sure_cost": 1.1,
     "link_gap": 40,
+    "link_lap": 6,
     "link_cost": 6.0,
     "doubt": 1.0,
     "known_looks": 0.5,
@@ -30,6 +33,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "guess_margin": 0.25,
     "weave_inside": 0.6,
     "weave_looks": 0.6,
+    "weave_looks_often": 0.9,
 }
 Overlaps = Mapping[tuple[int, int], Overlap]
 """(earlier place, later place) -> overlap."""
@@ -66,10 +70,23 @@ def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Cha
     return _tracklets(sights, overlaps, float(SETTINGS["sure_looks"]) * spread(_tracklets(sights, overlaps, 0.6)))
 
 
+def _contested(overlaps: Overlaps) -> set[tuple[int, int]]:
+    """(place, index) of detections onto which two of some near frame fall: people are close, and links doubtful."""
+    found: set[tuple[int, int]] = set()
+    for (early, late), lap in overlaps.items():
+        least = np.minimum(lap.carried[:, None], lap.now[None])
+        near = lap.both > float(SETTINGS["contest"]) * np.maximum(least, 1.0)
+        near &= least > 0.2 * np.maximum(lap.carried[:, None], lap.now[None])
+        found |= {(early, int(k)) for k in np.flatnonzero(near.sum(axis=1) > 1)}
+        found |= {(late, int(k)) for k in np.flatnonzero(near.sum(axis=0) > 1)}
+    return found
+
+
 def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: float) -> list[Chain]:
     nodes = [s for frame in sights for s in frame]
     number = {(s.at, s.index): k for k, s in enumerate(nodes)}
     costs: dict[tuple[int, int], float] = {}
+    contested = _contested(overlaps)
     for (early, late), lap in sorted(overlaps.items()):
         iou = lap.iou
         rows = [s.index for s in sights[early]]
@@ -84,6 +101,10 @@ def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: f
                     max((float(iou[r, b.index]) for r in rows if r != a.index), default=0.0),
                 )
                 looks = colour_distance(a.colour, b.colour)
+                if {(a.at, a.index), (b.at, b.index)} & contested and (
+                    best < float(SETTINGS["contest_iou"]) or late - early > 2 or looks > 0.7 * strange
+                ):
+                    continue
                 if rival <= float(SETTINGS["sure_margin"]) * best and looks < strange:
                     cost = 1.0 - best + 0.5 * looks + 0.05 * (late - early - 1)
                     costs[number[a.at, a.index], number[b.at, b.index]] = cost
@@ -114,9 +135,13 @@ def _turns(one: Chain, other: Chain, overlaps: Overlaps, looks: float) -> float 
     if not one.meets(other):
         return None
     mine, theirs = {s.at for s in one.sights}, {s.at for s in other.sights}
-    if mine & theirs or colour_distance(one.colour, other.colour) > float(SETTINGS["weave_looks"]) * looks:
+    if mine & theirs:
         return None
     order = sorted((*one.sights, *other.sights), key=lambda s: s.at)
+    turns = sum((a.at in mine) != (b.at in mine) for a, b in pairwise(order))
+    gap = colour_distance(one.colour, other.colour) / looks
+    if gap > float(SETTINGS["weave_looks" if turns < 4 else "weave_looks_often"]):
+        return None
     laps = [
         overlaps[a.at, b.at].within(a.index, b.index) if (a.at, b.at) in overlaps else 0.0
         for a, b in pairwise(order)
@@ -144,11 +169,22 @@ def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int) -> list[Cha
     for k, a in enumerate(chains):
         for n, b in enumerate(chains):
             wait = b.first.at - a.last.at
-            if 1 <= wait <= gap and scene[a.last.at] == scene[b.first.at]:
+            if wait > gap or scene[a.last.at] != scene[b.first.at]:
+                continue
+            if wait >= 1:
                 costs[k, n] = _cost(a, b, wait, looks)
+            elif wait > -int(SETTINGS["link_lap"]) and (cut := _handover(a, b)) is not None:
+                costs[k, n] = _cost(cut, b, b.first.at - cut.last.at, looks)
     doubt = [float(SETTINGS["doubt"]) * sum(s.score for s in c.sights) for c in chains]
     covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]), doubt=doubt)
     return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]
+
+
+def _handover(a: Chain, b: Chain) -> Chain | None:
+    """What is before `b` of an `a` that ends in the midst of it; None where that cannot be one person."""
+    before = [s for s in a.sights if s.at < b.first.at]
+    shared = {s.at for s in a.sights} & {s.at for s in b.sights}
+    return Chain(before) if before and not shared and a.last.at < b.last.at else None
 
 
 def _cost(a: Chain, b: Chain, wait: int, looks: float) -> float:

@@ -42,7 +42,11 @@ class Chain:
     __slots__ = ("colour", "size", "sights")
 
     def __init__(self, sights: Sequence[Sight]) -> None:
-        self.sights = tuple(sorted(sights, key=lambda s: s.at))
+        best: dict[int, Sight] = {}
+        for one in sights:
+            if one.at not in best or one.score > best[one.at].score:
+                best[one.at] = one
+        self.sights = tuple(best[at] for at in sorted(best))
         self.size = float(np.median([s.tall for s in self.sights]))
         # Where somebody is half hidden their colours are half somebody else's: judge by the large sights.
         large = 0.7 * float(np.quantile([s.area for s in self.sights], 0.8))
