@@ -1,4 +1,4 @@
-"""Boundary measure F of a mask (Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for VOS", CVPR 2016)."""
+"""Boundary measure F of a mask (Perazzi et al., "A Benchmark Dataset and Evaluation Methodology", CVPR 2016)."""
 
 from __future__ import annotations
 

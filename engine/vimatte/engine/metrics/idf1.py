@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from vimatte.engine.masks import BoolMask
 
-__all__ = ["Idf1Meter", "IdentityScore"]
+__all__ = ["IdentityScore", "Idf1Meter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Shots of people walking, hiding, leaving and coming back, with everybody's visible mask exactly known.
 
-A shot is drawn far to near; a pixel belongs to whoever is nearest there. People of whom too little is visible on a frame
-are not in its truth: nobody could be asked to find them.
+A shot is drawn far to near; a pixel belongs to whoever is nearest there. People of whom too little is visible on a
+frame are not in its truth: nobody could be asked to find them.
 """
 
 from __future__ import annotations
@@ -100,7 +100,11 @@ def film(
 def _wall(width: int, height: int, *, seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     tint = rng.uniform(70, 170, 3)
-    coarse = cv2.resize(rng.normal(0, 10, (height // 24 + 2, width // 24 + 2, 3)) + rng.normal(0, 20, (height // 24 + 2, width // 24 + 2, 1)), (width, height))
+    coarse = cv2.resize(
+        rng.normal(0, 10, (height // 24 + 2, width // 24 + 2, 3))
+        + rng.normal(0, 20, (height // 24 + 2, width // 24 + 2, 1)),
+        (width, height),
+    )
     fine = cv2.GaussianBlur(rng.normal(0, 30, (height, width, 1)).astype(np.float32), (0, 0), 1.2)
     return np.clip(tint + coarse + fine[..., None], 0, 255).astype(np.uint8)
 
@@ -111,7 +115,9 @@ def _draw(image: NDArray[np.float32], label: NDArray[np.int32], k: int, actor: A
     ahead = actor.path.get(at + 1, actor.path.get(at - 1, (x, y)))[0]
     mirrored = ahead < x if at + 1 in actor.path else ahead > x
     moving = abs(ahead - x) > 0.2
-    body = actor.figure.pose((actor.step + at // 2) if moving else actor.step, height=round(actor.height), mirrored=mirrored)
+    body = actor.figure.pose(
+        (actor.step + at // 2) if moving else actor.step, height=round(actor.height), mirrored=mirrored
+    )
     tall, wide = body.shape[:2]
     top, start = round(y) - tall, round(x - left - wide / 2)
     rows = slice(max(0, top), max(0, min(image.shape[0], top + tall)))
@@ -175,8 +181,17 @@ class _Stage:
     frames: int
     rng: np.random.Generator
 
-    def actor(self, who: int, x: Where, *, look: int | None = None, y: float = 0.9, tall: float = 0.5, depth: float = 0.0,
-              during: range | None = None) -> Actor:  # fmt: skip
+    def actor(
+        self,
+        who: int,
+        x: Where,
+        *,
+        look: int | None = None,
+        y: float = 0.9,
+        tall: float = 0.5,
+        depth: float = 0.0,
+        during: range | None = None,
+    ) -> Actor:
         """Somebody; x, y, tall as shares of the picture."""
         path = _walk(during or range(self.frames), lambda at: x(at) * self.width, y * self.height)
         figure = self.looks[who if look is None else look]
@@ -192,7 +207,7 @@ class _Stage:
     def scenery(self, x: float, *, wide: float, tall: float = 0.95, depth: float = 0.5) -> Actor:
         """A pillar."""
         figure = pillar(aspect=wide * self.width / (tall * self.height))
-        path = {at: (x * self.width, 0.97 * self.height) for at in range(self.frames)}
+        path = dict.fromkeys(range(self.frames), (x * self.width, 0.97 * self.height))
         return Actor(name=None, figure=figure, path=path, height=tall * self.height, depth=depth)
 
 
@@ -235,7 +250,7 @@ def _hiding(s: _Stage) -> list[tuple[int, list[Actor]]]:
 
 def _returning(s: _Stage) -> list[tuple[int, list[Actor]]]:
     n = s.frames
-    first, last = range(0, n // 3), range(2 * n // 3, n)
+    first, last = range(n // 3), range(2 * n // 3, n)
     paths = [(0.3, -0.2, 1.15, 0.7), (0.75, 1.2, 1.2, 0.55), (0.55, -0.15, -0.15, 0.3)]
     actors: list[Actor] = []
     for k, (a, b, c, d) in enumerate(paths):
@@ -266,7 +281,7 @@ def _look_alikes(s: _Stage) -> list[tuple[int, list[Actor]]]:
 def _cut(s: _Stage) -> list[tuple[int, list[Actor]]]:
     n = s.frames
     a, b = n // 3, 2 * n // 3
-    one, two, three = range(0, a), range(a, b), range(b, n)
+    one, two, three = range(a), range(a, b), range(b, n)
     wide = [
         s.actor(0, _straight(0.15, 0.25, one), during=one),
         s.actor(1, _straight(0.5, 0.45, one), during=one),
@@ -293,5 +308,9 @@ def _crowd(s: _Stage) -> list[tuple[int, list[Actor]]]:
         start = (k // 3 + s.rng.uniform(0.1, 0.9)) / 10
         end = start + s.rng.uniform(0.1, 0.35) * s.rng.choice([-1, 1])
         way = _straight(start, end, all_) if k % 5 else _there_and_back(start, 0.5 * (start + end), all_)
-        actors.append(s.actor(k, way, y=0.5 + 0.22 * row + s.rng.uniform(-0.03, 0.03), tall=0.26 + 0.06 * row, depth=row + 0.01 * k))
+        actors.append(
+            s.actor(
+                k, way, y=0.5 + 0.22 * row + s.rng.uniform(-0.03, 0.03), tall=0.26 + 0.06 * row, depth=row + 0.01 * k
+            )
+        )
     return [(0, actors)]

@@ -53,7 +53,9 @@ class SimulatedDetector:
                     found.append(SimulatedDetection(Rle.encode(rough), float(rng.uniform(0.6, 0.98)), name))
             ghosts = [(left - 1, mask) for left, mask in ghosts if left > 1]
             ghosts += [(int(rng.integers(1, 4)), _blob(shape, rng)) for _ in range(int(rng.poisson(self.ghosts / 2)))]
-            found += [SimulatedDetection(Rle.encode(m), float(rng.uniform(0.3, 0.85)), None) for _, m in ghosts if m.any()]
+            found += [
+                SimulatedDetection(Rle.encode(m), float(rng.uniform(0.3, 0.85)), None) for _, m in ghosts if m.any()
+            ]
             out.append([found[int(k)] for k in rng.permutation(len(found))])
         return out
 
@@ -62,7 +64,13 @@ class SimulatedDetector:
         for one in sorted(seen):
             wide = cv2.dilate(seen[one].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             for other in sorted(seen):
-                if one < other and one in left and other in left and (wide & left[other]).any() and rng.random() < self.merges:
+                if (
+                    one < other
+                    and one in left
+                    and other in left
+                    and (wide & left[other]).any()
+                    and rng.random() < self.merges
+                ):
                     large = max((one, other), key=lambda n: (np.count_nonzero(left[n]), n))
                     both = left.pop(one) | left.pop(other)
                     left[large] = both

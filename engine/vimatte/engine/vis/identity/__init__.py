@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vimatte.engine.vis.identity.track import Detection, Identity, IdentityOptions, identify
+from vimatte.engine.vis.identity.track import Detection, Identity, IdentityOptions, IdentityTracker, identify
 
-__all__ = ["Detection", "Identity", "IdentityOptions", "identify"]
+__all__ = ["Detection", "Identity", "IdentityOptions", "IdentityTracker", "identify"]

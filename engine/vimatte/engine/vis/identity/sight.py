@@ -39,7 +39,7 @@ def colour_distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> flo
 class Chain:
     """Sights that are one person, by frame; never two on one."""
 
-    __slots__ = ("colour", "size", "sights")
+    __slots__ = ("colour", "sights", "size")
 
     def __init__(self, sights: Sequence[Sight]) -> None:
         best: dict[int, Sight] = {}

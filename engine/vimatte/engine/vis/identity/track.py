@@ -18,7 +18,7 @@ from vimatte.engine.vis.identity.link import SETTINGS, link, mixed, recognise, t
 from vimatte.engine.vis.identity.motion import Overlap, ShotMotion
 from vimatte.engine.vis.identity.sight import Chain, Sight
 
-__all__ = ["Detection", "Identity", "IdentityOptions", "identify"]
+__all__ = ["Detection", "Identity", "IdentityOptions", "IdentityTracker", "identify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class IdentityOptions:
     """Smallest median mask, as a share of the picture."""
     min_duration: int = MIN_DURATION
     """Fewest frames somebody must be seen on (all of a shorter shot)."""
+    every: int = 1
+    """Somebody looked on every n-th frame only."""
     fill: int = 3
     """Longest gap in frames that is filled in by moving the nearer mask; a longer one may be a hiding place."""
 
@@ -67,46 +69,64 @@ def identify(
     found. `pictures` are (h, w, 3) sRGB codes in the shot's order, of the masks' shape of picture at any size; they are
     read once and not kept. Raises ConfigError when there are not as many pictures as frames.
     """
-    wanted = options or IdentityOptions()
-    frames = [_ordered(frame) for frame in detections]
-    motion: ShotMotion | None = None
-    sights: list[list[Sight]] = []
-    overlaps: dict[tuple[int, int], Overlap] = {}
-    for at, image in enumerate(pictures):
-        if at >= len(frames):
-            raise ConfigError(f"There are detections for {len(frames)} frames and more pictures; give one list a frame.")
-        motion = motion or ShotMotion(image.shape[1], image.shape[0])
-        masks = [frames[at][k].mask.decode() for k in range(len(frames[at]))]
-        small = motion.add(image, masks)
-        sights.append(_sights(at, frames[at], masks, small, image))
-        for start, lap in motion.overlaps(at, back=int(SETTINGS["near"])).items():
-            overlaps[start, at] = lap
-    if len(sights) < len(frames):
-        raise ConfigError(f"There are detections for {len(frames)} frames and {len(sights)} pictures; give one a frame.")
-    if motion is None:
-        return []
-    swallowing = mixed([len(f) for f in frames], overlaps, [motion.own(at) for at in range(len(frames))])
-    clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in sights]
-    scene = [motion.scene(at) for at in range(len(frames))]
-    chains = tracklets(clean, overlaps)
-    for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
-        chains = [c for c in chains if len(c) >= least]
-        chains = link(weave(chains, overlaps), scene=scene, gap=gap)
-    chains = recognise([c for c in chains if _lasts(c, wanted, len(frames))], scene=scene)
-    people = [_identity(c, frames, chains, wanted) for c in chains]
-    return _kept(people, wanted)
+    tracker = IdentityTracker(options)
+    count = 0
+    for image in pictures:
+        if count < len(detections):
+            tracker.add(image, detections[count])
+        count += 1
+    if count != len(detections):
+        raise ConfigError(
+            f"There are detections for {len(detections)} frames and {count} pictures; give one list a frame."
+        )
+    return tracker.people()
 
 
-def _ordered(frame: Sequence[Detection]) -> dict[int, Detection]:
-    return dict(enumerate(frame))
+class IdentityTracker:
+    """The same, frame by frame: `add` each in the order of the shot, then ask for `people`."""
+
+    def __init__(self, options: IdentityOptions | None = None) -> None:
+        self._options = options or IdentityOptions()
+        self._frames: list[Sequence[Detection]] = []
+        self._sights: list[list[Sight]] = []
+        self._overlaps: dict[tuple[int, int], Overlap] = {}
+        self._motion: ShotMotion | None = None
+        self._back = max(int(SETTINGS["near"]), min(2 * self._options.every, 16))
+
+    def add(self, image: WorkingImage, detections: Sequence[Detection]) -> None:
+        """Take in the next frame; the picture is not kept."""
+        at = len(self._frames)
+        if self._motion is None:
+            self._motion = ShotMotion(image.shape[1], image.shape[0], kept=self._back + 4)
+        masks = [one.mask.decode() for one in detections]
+        small = self._motion.add(image, masks)
+        self._frames.append(tuple(detections))
+        self._sights.append(_sights(at, detections, masks, small, image))
+        self._overlaps.update({(s, at): lap for s, lap in self._motion.overlaps(at, back=self._back).items()})
+
+    def people(self) -> list[Identity]:
+        """Everybody, by first appearance, then left to right."""
+        if self._motion is None:
+            return []
+        frames, overlaps, options = self._frames, self._overlaps, self._options
+        count = len(frames)
+        swallowing = mixed([len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)])
+        clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in self._sights]
+        scene = [self._motion.scene(at) for at in range(count)]
+        chains = tracklets(clean, overlaps)
+        for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
+            chains = [c for c in chains if len(c) * options.every >= least]
+            chains = link(weave(chains, overlaps), scene=scene, gap=max(gap, 3 * options.every))
+        chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
+        return _kept([_identity(c, frames, chains, options) for c in chains], options)
 
 
 def _sights(
-    at: int, frame: Mapping[int, Detection], masks: Sequence[BoolMask], small: Sequence[BoolMask], image: WorkingImage
+    at: int, frame: Sequence[Detection], masks: Sequence[BoolMask], small: Sequence[BoolMask], image: WorkingImage
 ) -> list[Sight]:
     """Detections of one frame, left to right, so that nothing depends on the order they were found in."""
     out: list[Sight] = []
-    for k, one in frame.items():
+    for k, one in enumerate(frame):
         rows, columns = np.nonzero(small[k])
         if not rows.size:
             continue
@@ -131,12 +151,12 @@ def _sights(
 
 def _lasts(chain: Chain, options: IdentityOptions, count: int) -> bool:
     """Whether somebody is more than a flicker: seen often enough, and the less sure the more often."""
-    least = min(options.min_duration, count)
+    least = max(1, min(options.min_duration, count) // options.every)
     return len(chain) >= least and sum(s.score for s in chain.sights) >= 0.8 * least
 
 
 def _identity(
-    chain: Chain, frames: Sequence[Mapping[int, Detection]], chains: Sequence[Chain], options: IdentityOptions
+    chain: Chain, frames: Sequence[Sequence[Detection]], chains: Sequence[Chain], options: IdentityOptions
 ) -> Identity:
     masks = {s.at: frames[s.at][s.index].mask for s in chain.sights}
     for a, b in pairwise(chain.sights):
