@@ -139,6 +139,9 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_the_old_weights(
     with pytest.raises(BackendError, match=r"No route to host\); check the network.*--weights") as told:
         pull_hub("videomt")
     assert "\n" not in str(told.value)
+    fake_hub(monkeypatch, {}, fails=pytest.importorskip("httpx").ConnectError("Name or service not known"))
+    with pytest.raises(BackendError, match="Name or service not known"):
+        pull_hub("videomt")
     fake_hub(monkeypatch, {"config.json": "{}"})
     with pytest.raises(BackendError, match=r"no config.json with \*.safetensors"):
         pull_hub("videomt")

@@ -128,6 +128,7 @@ def pull_hub(name: str) -> Path:
     """
     wanted, place = hub_set(name), hub_folder(name)
     try:
+        from httpx import HTTPError
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import GatedRepoError
     except ImportError as error:
@@ -154,7 +155,7 @@ def pull_hub(name: str) -> Path:
                     f"Access to {wanted.repository} must be asked for at {wanted.source}; then type: hf auth login, "
                     f"and again: vimatte weights pull {name}"
                 ) from error
-            except (OSError, ValueError) as error:
+            except (HTTPError, OSError, ValueError) as error:
                 raise BackendError(
                     f"The hub could not give {wanted.repository} ({_first_line(error)}); check the network, "
                     f"or {by_hand}."
