@@ -128,7 +128,6 @@ def pull_hub(name: str) -> Path:
     """
     wanted, place = hub_set(name), hub_folder(name)
     try:
-        from httpx import HTTPError
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import GatedRepoError
     except ImportError as error:
@@ -155,7 +154,7 @@ def pull_hub(name: str) -> Path:
                     f"Access to {wanted.repository} must be asked for at {wanted.source}; then type: hf auth login, "
                     f"and again: vimatte weights pull {name}"
                 ) from error
-            except (HTTPError, OSError, ValueError) as error:
+            except Exception as error:  # errors of the HTTP library below, another one in every version
                 raise BackendError(
                     f"The hub could not give {wanted.repository} ({_first_line(error)}); check the network, "
                     f"or {by_hand}."
