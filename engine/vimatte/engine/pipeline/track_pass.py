@@ -66,7 +66,10 @@ def _tracked(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Gen
     if job.resume and folder.is_dir():
         saved = TrackSet.load(folder)
         if saved.source.get("request") == request:
-            return _named(saved, job.names)
+            named = _named(saved, job.names)
+            if named.names != saved.names:
+                named.save(folder)
+            return named
     last = ""
     run = backend.track(shot, keys=keys, options=job.vis_options(device))
     while True:
