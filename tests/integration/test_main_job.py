@@ -206,3 +206,14 @@ def test_chunks_from_saved_tracks_are_byte_identical_to_one_run(tmp_path):
     beyond = runner.vimatte("matte", shot, "--tracks", tracks, "--out", tmp_path / "x.exr", "--frames", "1005-1006")
     assert beyond.code == 2
     assert "1006" in beyond.err
+
+
+def test_frames_that_the_sequence_lacks_can_be_skipped_with_saved_tracks_too(tmp_path):
+    shot = _two_people(tmp_path, frames=4)
+    (tmp_path / "plate.1003.exr").unlink()
+    tracks, masks = tmp_path / "shot.tracks", tmp_path / "masks"
+    assert runner.vimatte("track", shot, "--out", tracks, "--masks", masks, "--missing", "skip").code == 0
+    arguments = ("matte", shot, "--tracks", tracks, "--out", tmp_path / "layers.exr", "--frames", "1002-1004")
+    run = runner.vimatte(*arguments, "--missing", "skip")
+    assert run.code == 0, run.err
+    assert sorted(p.name for p in tmp_path.glob("layers.*.exr")) == ["layers.1002.exr", "layers.1004.exr"]

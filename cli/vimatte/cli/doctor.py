@@ -28,14 +28,15 @@ def doctor(
 
     def action() -> None:
         console = Console(highlight=False, soft_wrap=True)
-        _print(console, "This machine", _machine())
+        _print(console, "This machine", about_machine())
         if shot is not None:
-            _print(console, str(shot), _shot(shot, frames, start_frame, missing, in_space, ocio))
+            _print(console, str(shot), about_shot(shot, frames, start_frame, missing, in_space, ocio))
 
     guarded(action)
 
 
-def _machine() -> list[tuple[str, str]]:
+def about_machine() -> list[tuple[str, str]]:
+    """What this machine can do, as (what, how) pairs."""
     from vimatte.engine.device import choose_device, describe_device
     from vimatte.engine.errors import VimatteError
     from vimatte.engine.registry import MATTING, VIS
@@ -62,9 +63,10 @@ def _machine() -> list[tuple[str, str]]:
     return lines
 
 
-def _shot(
+def about_shot(
     shot: Path, frames: str | None, start_frame: int, missing: str, in_space: str | None, ocio: str | None
 ) -> list[tuple[str, str]]:
+    """What a shot is and how its colours are taken, as (what, how) pairs."""
     from vimatte.engine.pipeline import open_clip, shot_warnings
 
     with open_clip(

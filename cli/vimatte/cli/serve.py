@@ -231,9 +231,9 @@ def _people(request: Request) -> Events:
 def _doctor(request: Request) -> Events:
     from vimatte.cli import doctor
 
-    answer: dict[str, Any] = {"event": "answer", "machine": doctor._machine()}
+    answer: dict[str, Any] = {"event": "answer", "machine": doctor.about_machine()}
     if shot := request.get("shot"):
-        answer["shot"] = doctor._shot(
+        answer["shot"] = doctor.about_shot(
             Path(shot), None, request.get("start_frame", 1001), "skip", request.get("in_space"), request.get("ocio")
         )
     yield answer

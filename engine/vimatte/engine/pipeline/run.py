@@ -76,14 +76,16 @@ def _open_for_mattes(job: MatteJob, device: str) -> tuple[ClipShot, FrameRange]:
     tracked = FrameRange(TrackSet.load(job.tracks).frames)
     shot = _open(job, device, frames=str(tracked))
     asked = FrameRange.parse(job.frames) if job.frames else shot.frames
-    lacking = asked.missing_from(shot.frames)
+    lacking = asked.missing_from(tracked)
+    if job.missing == "skip":
+        lacking = FrameRange.of(n for n in lacking if n in shot.info.frames)
     if lacking.numbers:
         shot.close()
         raise ConfigError(
             f"--frames {asked} asks for {lacking}, and the tracks {job.tracks} hold {tracked}; "
             "track the shot anew with: vimatte track"
         )
-    return shot, asked
+    return shot, FrameRange.of(n for n in asked if n in shot.frames)
 
 
 def _looks(frames: FrameRange, pattern: OutputPattern) -> dict[str, str]:
