@@ -126,7 +126,7 @@ def bench(level: str, seed: int, figures: Sequence[Figure]) -> dict[str, Row]:
 
 
 def speed() -> str:
-    shot = crowd_shot("crowd", size=(1920, 1080), frames=12)
+    shot = crowd_shot("crowd", size=(1920, 1080), frames=24)
     found = SimulatedDetector().detect(shot.truth)
     detections = [[Detection(d.mask, d.score) for d in frame] for frame in found]
     start, wall = time.process_time(), time.perf_counter()

@@ -106,7 +106,7 @@ def _wall(width: int, height: int, *, seed: int) -> NDArray[np.uint8]:
         (width, height),
     )
     fine = cv2.GaussianBlur(rng.normal(0, 30, (height, width, 1)).astype(np.float32), (0, 0), 1.2)
-    return np.clip(tint + coarse + fine[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(tint + coarse + fine[..., None], 0, 255), np.uint8)
 
 
 def _draw(image: NDArray[np.float32], label: NDArray[np.int32], k: int, actor: Actor, at: int, left: float) -> int:

@@ -20,6 +20,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "sure_margin": 0.6,
     "sure_area": 1.8,
     "sure_looks": 0.7,
+    "sure_skip": 0.1,
     "contest": 0.3,
     "contest_iou": 0.45,
     "sure_cost": 1.1,
@@ -31,6 +32,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "known_margin": 0.12,
     "guess_looks": 0.8,
     "guess_margin": 0.25,
+    "weave_inside_alike": 0.35,
     "weave_inside": 0.6,
     "weave_looks": 0.6,
     "weave_looks_often": 0.9,
@@ -62,12 +64,14 @@ def mixed(count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray]) -
     return found
 
 
-def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps) -> list[Chain]:
+def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, *, every: int = 1) -> list[Chain]:
     """Join sights of near frames where flow carries one onto the other and nobody else comes close.
 
-    Done twice: the first time tells how different the people of this shot look.
+    Done twice: the first time tells how different the people of this shot look. Somebody looked on every `every`-th
+    frame only.
     """
-    return _tracklets(sights, overlaps, float(SETTINGS["sure_looks"]) * spread(_tracklets(sights, overlaps, 0.6)))
+    looks = spread(_tracklets(sights, overlaps, 0.6, every))
+    return _tracklets(sights, overlaps, float(SETTINGS["sure_looks"]) * looks, every)
 
 
 def _contested(overlaps: Overlaps) -> set[tuple[int, int]]:
@@ -82,7 +86,7 @@ def _contested(overlaps: Overlaps) -> set[tuple[int, int]]:
     return found
 
 
-def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: float) -> list[Chain]:
+def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: float, every: int) -> list[Chain]:
     nodes = [s for frame in sights for s in frame]
     number = {(s.at, s.index): k for k, s in enumerate(nodes)}
     costs: dict[tuple[int, int], float] = {}
@@ -102,11 +106,11 @@ def _tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, strange: f
                 )
                 looks = colour_distance(a.colour, b.colour)
                 if {(a.at, a.index), (b.at, b.index)} & contested and (
-                    best < float(SETTINGS["contest_iou"]) or late - early > 2 or looks > 0.7 * strange
+                    best < float(SETTINGS["contest_iou"]) or late - early > 2 * every or looks > 0.7 * strange
                 ):
                     continue
                 if rival <= float(SETTINGS["sure_margin"]) * best and looks < strange:
-                    cost = 1.0 - best + 0.5 * looks + 0.05 * (late - early - 1)
+                    cost = 1.0 - best + 0.5 * looks + float(SETTINGS["sure_skip"]) * ((late - early) / every - 1)
                     costs[number[a.at, a.index], number[b.at, b.index]] = cost
     chains = path_cover(len(nodes), costs, alone=float(SETTINGS["sure_cost"]))
     return [Chain([nodes[k] for k in chain]) for chain in chains]
@@ -147,7 +151,9 @@ def _turns(one: Chain, other: Chain, overlaps: Overlaps, looks: float) -> float 
         for a, b in pairwise(order)
         if (a.at in mine) != (b.at in mine)
     ]
-    return 1.0 - float(np.median(laps)) if np.median(laps) >= float(SETTINGS["weave_inside"]) else None
+    sure = turns >= 4 and gap < float(SETTINGS["known_looks"])
+    least = float(SETTINGS["weave_inside_alike" if sure else "weave_inside"])
+    return 1.0 - float(np.median(laps)) if np.median(laps) >= least else None
 
 
 def _ratio(one: float, other: float) -> float:
@@ -198,7 +204,9 @@ def _cost(a: Chain, b: Chain, wait: int, looks: float) -> float:
     colour = colour_distance(a.colour, b.colour) / slack
     if motion > 3.5:
         return 1e6
-    return 0.5 * motion**2 + 2.0 * float(colour) ** 2 + abs(float(np.log(a.size / b.size))) + 0.02 * wait
+    # The longer nobody saw them, the less their motion says and the more their looks must.
+    weight = 2.0 + min(wait, 20) / 10.0
+    return 0.5 * motion**2 + weight * float(colour) ** 2 + abs(float(np.log(a.size / b.size))) + 0.02 * wait
 
 
 def recognise(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from vimatte.engine.masks import BoolMask
+from vimatte.engine.vis.appearance import colour_gap, lab_of
 from vimatte.engine.vis.cuts import is_cut
-from vimatte.engine.vis.flow import FlowPair, WorkingImage, consistency, flow_between, working_size
+from vimatte.engine.vis.flow import FlowPair, WorkingImage, consistency, flow_between, warp, working_size
 
 __all__ = ["Overlap", "ShotMotion"]
 
@@ -45,6 +46,7 @@ class ShotMotion:
         self.width, self.height = working_size(width, height, long_side=long_side)
         self._kept = kept
         self._grey: list[NDArray[np.uint8]] = []
+        self._last: WorkingImage | None = None
         self._colours: NDArray[np.float64] | None = None
         self._masks: list[sparse.csr_array] = []
         self._flows: OrderedDict[int, FlowPair] = OrderedDict()
@@ -58,10 +60,9 @@ class ShotMotion:
         self._grey.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8))
         codes = (small // 32).astype(np.int64) @ np.array([64, 8, 1])
         colours = np.bincount(codes.ravel(), minlength=512).astype(np.float64)
-        if self._colours is not None:
-            agree = float(consistency(self._flow(at)).mean())
-            if is_cut(agree, before=self._colours, now=colours):
-                self.cuts.append(at)
+        if self._colours is not None and is_cut(self._agree(at, small), before=self._colours, now=colours):
+            self.cuts.append(at)
+        self._last = small
         self._colours = colours
         shrunk = [self._shrink(m) for m in masks]
         columns = [np.flatnonzero(m) for m in shrunk]
@@ -72,6 +73,15 @@ class ShotMotion:
         )
         self._masks.append(table.tocsr())
         return shrunk
+
+    def _agree(self, at: int, now: WorkingImage) -> float:
+        """How much of a picture came from the one before: the flow returns, and the colours are those of there."""
+        if self._last is None:
+            return 1.0
+        pair = self._flow(at)
+        lab, lab_before = (cv2.blur(lab_of(i), (3, 3)) for i in (now, self._last))
+        gap = colour_gap(lab, warp(np.asarray(lab_before, np.float32), pair[0]))
+        return float((consistency(pair) * np.exp(-gap / (2 * 8.0**2))).mean())
 
     def _shrink(self, mask: BoolMask) -> BoolMask:
         small = cv2.resize(mask.astype(np.uint8) * 255, (self.width, self.height), interpolation=cv2.INTER_AREA)

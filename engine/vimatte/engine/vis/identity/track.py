@@ -113,9 +113,9 @@ class IdentityTracker:
         swallowing = mixed([len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)])
         clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in self._sights]
         scene = [self._motion.scene(at) for at in range(count)]
-        chains = tracklets(clean, overlaps)
+        chains = tracklets(clean, overlaps, every=options.every)
         for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
-            chains = [c for c in chains if len(c) * options.every >= least]
+            chains = [c for c in chains if len(c) >= min(least, _least(options, count))]
             chains = link(weave(chains, overlaps), scene=scene, gap=max(gap, 3 * options.every))
         chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
         return _kept([_identity(c, frames, chains, options) for c in chains], options)
@@ -149,10 +149,16 @@ def _sights(
     return sorted(out, key=lambda s: (s.x, s.y, s.area, s.score))
 
 
+def _least(options: IdentityOptions, count: int) -> int:
+    """On how many frames somebody must be seen."""
+    return max(1, min(options.min_duration, count) // options.every)
+
+
 def _lasts(chain: Chain, options: IdentityOptions, count: int) -> bool:
     """Whether somebody is more than a flicker: seen often enough, and the less sure the more often."""
-    least = max(1, min(options.min_duration, count) // options.every)
-    return len(chain) >= least and sum(s.score for s in chain.sights) >= 0.8 * least
+    least = _least(options, count)
+    sure = sum(s.score for s in chain.sights) >= 0.8 * least
+    return len(chain) >= least and (sure or least == 1)
 
 
 def _identity(

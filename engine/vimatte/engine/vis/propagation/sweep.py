@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vimatte.engine.vis.appearance import Lab, Looks, Palette, lab_of
+from vimatte.engine.vis.cuts import is_cut
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.propagation.decide import Scene, decide
 from vimatte.engine.vis.propagation.frames import WorkingFrames
@@ -99,7 +100,7 @@ class _Tracker:
             everybody += layer.seen
         background = np.clip(1.0 - everybody, 0.0, 1.0)
         motion = measure_motion(now, before, lab=lab, lab_before=self._lab, background=background)
-        if _is_cut(motion.agree, self._index, index):
+        if is_cut(float(motion.agree.mean()), before=_colours(self._index), now=_colours(index)):
             # nothing here was there before: better nobody than somebody painted on strangers
             self._plate = Plate(self._height, self._width)
             for layer in self._layers.values():
@@ -139,12 +140,9 @@ def _union(masks: Iterable[Probability | None]) -> Probability | None:
     return np.max(present, axis=0) if present else None
 
 
-def _is_cut(agree: Probability, before: NDArray[np.uint8], now: NDArray[np.uint8]) -> bool:
-    """Whether another scene begins: hardly any flow returns, and the colours are others."""
-    if float(agree.mean()) > 0.15:
-        return False
-    one, two = (np.bincount(index.ravel(), minlength=256) / index.size for index in (before, now))
-    return float(np.minimum(one, two).sum()) < 0.6
+def _colours(index: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How often each palette colour occurs."""
+    return np.bincount(index.ravel(), minlength=256).astype(np.float64)
 
 
 def _groups(windows: Mapping[int, Window]) -> list[tuple[Window, list[int]]]:
