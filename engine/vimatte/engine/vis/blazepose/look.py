@@ -7,7 +7,7 @@ The landmark network corrects the square it was given; looked at again from ther
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "presence_first": 0.3,
     "presence_again": 0.5,
     "quality_least": 0.3,
+    "swallow_area": 1.5,
 }
 _SHARES = tuple(float(v) for v in str(SETTINGS["tiles"]).split())
 _INSIDE = 0.6
@@ -88,7 +89,7 @@ class Finder:
             quality = after.presence * _agreement(before, after) * _sharpness(after) * _head_inside(after)
             if quality >= float(SETTINGS["quality_least"]):
                 seen.append(Seen(after, quality))
-        return _each_once(sorted(seen, key=lambda s: (-s.quality, s.person.box)))
+        return _own_heads(_each_once(sorted(seen, key=lambda s: (-s.quality, s.person.box))))
 
     def _segment(self, image: WorkingImage, bodies: Sequence[Body], least: str) -> list[Person | None]:
         return segment(image, self._segmenter, bodies=bodies, least=float(SETTINGS[least]), device=self._device)
@@ -123,13 +124,32 @@ def _sharpness(person: Person) -> float:
 
 def _head_inside(person: Person) -> float:
     """1 when most of the head's points that are in the picture lie on the mask, else a half."""
-    x0, y0, x1, y1 = person.box
-    on: list[bool] = []
-    for x, y, _ in person.points[:11]:
-        column, row = int(np.floor(x)), int(np.floor(y))
-        if x0 <= column < x1 and y0 <= row < y1:
-            on.append(bool(person.mask[row - y0, column - x0] > 0.5))
+    on = _on_mask(person, person.points[:11])
     return 1.0 if not on or np.mean(on) >= 0.5 else 0.5
+
+
+def _on_mask(person: Person, points: NDArray[np.float32]) -> list[bool]:
+    """Whether each point within the mask's box lies on the mask."""
+    x0, y0, x1, y1 = person.box
+    cells = ((int(np.floor(x)) - x0, int(np.floor(y)) - y0) for x, y, _ in points)
+    return [
+        bool(person.mask[row, column] > 0.5) for column, row in cells if 0 <= column < x1 - x0 and 0 <= row < y1 - y0
+    ]
+
+
+def _own_heads(seen: Sequence[Seen]) -> list[Seen]:
+    """Doubt a mask that swallows the head of somebody much smaller: it is a row of people, or people and furniture."""
+    areas = [int(np.count_nonzero(s.person.mask > 0.5)) for s in seen]
+    judged: list[Seen] = []
+    for one, area in zip(seen, areas, strict=True):
+        swallows = any(
+            other is not one
+            and area > float(SETTINGS["swallow_area"]) * size
+            and sum(_on_mask(one.person, other.person.points[:11])) >= 6
+            for other, size in zip(seen, areas, strict=True)
+        )
+        judged.append(replace(one, quality=one.quality / 2) if swallows else one)
+    return judged
 
 
 def _each_once(seen: Sequence[Seen]) -> list[Seen]:
