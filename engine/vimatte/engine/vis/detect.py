@@ -1,27 +1,23 @@
 """The `detect` people finder: any per-frame instance segmenter of transformers, and our own tracker over the shot.
 
-Every other frame is segmented on its own; who is who is decided over the whole shot (`vis.associate`), and frames in
+Every other frame is segmented on its own; who is who is decided over the whole shot (`vis.identity`), and frames in
 between are filled in by `vis.propagate`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.shot import Shot
-from vimatte.engine.vis import associate, propagate
-from vimatte.engine.vis.associate import Sighting, Tracklet
+from vimatte.engine.vis import identity, propagate
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
-from vimatte.engine.vis.blazepose.appearance import appearance
-from vimatte.engine.vis.blazepose.carry import Thumbs
-from vimatte.engine.vis.flow import WorkingImage, working_size
+from vimatte.engine.vis.flow import working_size
 from vimatte.engine.vis.hub.checkpoint import (
     Checkpoint,
     class_number,
@@ -32,6 +28,7 @@ from vimatte.engine.vis.hub.checkpoint import (
 )
 from vimatte.engine.vis.hub.people import Found, apart, finish, in_order, lasting
 from vimatte.engine.vis.hub.pictures import Preparation, read_preparation
+from vimatte.engine.vis.identity import Detection, Identity, IdentityOptions, IdentityTracker
 from vimatte.engine.vis.propagation.frames import working_copy
 
 __all__ = ["Detect"]
@@ -74,7 +71,7 @@ class Detect:
     @property
     def settings(self) -> Mapping[str, str | int | float]:
         """Parameters; the weights are in `checkpoint`."""
-        return {**_SETTINGS, **associate.SETTINGS, **propagate.SETTINGS}
+        return {**_SETTINGS, **identity.SETTINGS, **propagate.SETTINGS}
 
     def checkpoint(self, options: VisOptions) -> Checkpoint:
         """The weights these options choose. Raises BackendError saying what to type."""
@@ -90,14 +87,11 @@ class Detect:
         numbers = shot.frames.numbers
         every = max(1, options.detect_every or int(_SETTINGS["detect_every"]))
         width, height = working_size(shot.info.width, shot.info.height, long_side=int(_SETTINGS["long_side"]))
-        thumbs = Thumbs(width, height)
-        sightings: list[list[Sighting]] = []
-        masks: list[list[Rle]] = []
+        tracker = IdentityTracker(IdentityOptions(every=every, min_duration=options.min_duration, fill=0))
         pictures = shot.pictures(numbers)
         try:
             for at, (_, picture) in enumerate(pictures):
                 image = working_copy(picture, width, height)
-                thumbs.add(at, image)
                 seen: list[_Seen] = []
                 if at % every == 0 or at == len(numbers) - 1:
                     prepared = prepare(picture)
@@ -106,15 +100,11 @@ class Detect:
                         logits, scores = _instances(out, wanted)
                         soft = prepare.back(logits, prepared=prepared, height=shot.info.height, width=shot.info.width)
                     seen = [_Seen(m, s) for m, s in zip(apart(soft), scores, strict=True) if m.any()]
-                described = [_describe(at, one, image, thumbs) for one in seen]
-                kept = [(one, s) for one, s in zip(seen, described, strict=True) if s is not None]
-                sightings.append([replace(s, index=k) for k, (_, s) in enumerate(kept)])
-                masks.append([Rle.encode(one.mask) for one, _ in kept])
-                yield Progress(phase="find", done=at + 1, total=len(numbers), detail=f"{len(kept)} found")
+                tracker.add(image, [Detection(Rle.encode(one.mask), one.score) for one in seen])
+                yield Progress(phase="find", done=at + 1, total=len(numbers), detail=f"{len(seen)} found")
         finally:
             pictures.close()
-        people = associate.associate(sightings, thumbs)
-        found = [_found(one, masks, numbers) for one in people]
+        found = [_found(one, numbers) for one in tracker.people()]
         sure = [one for one in found if one.score >= float(_SETTINGS["score_best"])]
         lasted = in_order(lasting(sure, shot=shot, options=options), shot=shot)
         source = {
@@ -164,33 +154,8 @@ def _instances(out: Any, wanted: int) -> tuple[torch.Tensor, list[float]]:
     return logits_qhw[kept], [score_q[q] for q in kept]
 
 
-def _describe(at: int, one: _Seen, image: WorkingImage, thumbs: Thumbs) -> Sighting | None:
-    """What association looks at; None for somebody too small to follow."""
-    small = thumbs.shrink(one.mask.astype(np.float32))
-    if not small.any():
-        return None
-    rows, columns = np.nonzero(small)
-    tall, wide = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
-    height, width = image.shape[:2]
-    ys, xs = (np.arange(n) * size // n for n, size in ((height, one.mask.shape[0]), (width, one.mask.shape[1])))
-    return Sighting(
-        at=at,
-        index=0,
-        mask=Rle.encode(small),
-        quality=one.score,
-        x=float(columns.mean()),
-        y=float(rows.mean()),
-        reach=0.5 * float(np.hypot(tall, wide)),
-        colour=appearance(image, one.mask[np.ix_(ys, xs)]),
-    )
-
-
-def _found(one: Tracklet, masks: Sequence[Sequence[Rle]], numbers: Sequence[int]) -> Found:
+def _found(one: Identity, numbers: Sequence[int]) -> Found:
     """Masks where seen; away on frames far from any on which they were seen; the rest is to be filled in."""
-    seen = [s.at for s in one.sightings]
     far = int(_SETTINGS["absent_after"])
-    away = {numbers[at]: None for at in range(len(numbers)) if min(abs(at - s) for s in seen) > far}
-    return Found(
-        {**away, **{numbers[s.at]: masks[s.at][s.index] for s in one.sightings}},
-        max(s.quality for s in one.sightings),
-    )
+    away = {numbers[at]: None for at in range(len(numbers)) if min(abs(at - s) for s in one.masks) > far}
+    return Found({**away, **{numbers[at]: mask for at, mask in one.masks.items()}}, one.score)

@@ -168,8 +168,11 @@ def spread(chains: Sequence[Chain]) -> float:
     return float(np.clip(np.median(gaps), 0.25, 0.8)) if gaps else 0.5
 
 
-def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int) -> list[Chain]:
-    """Link chains of one scene that end and begin at most `gap` frames apart, by motion, looks and size."""
+def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int, trust: float = 1.0) -> list[Chain]:
+    """Link chains of one scene that end and begin at most `gap` frames apart, by motion, looks and size.
+
+    `trust` is how much one sight says for a chain being somebody.
+    """
     looks = spread(chains)
     costs: dict[tuple[int, int], float] = {}
     for k, a in enumerate(chains):
@@ -181,7 +184,7 @@ def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int) -> list[Cha
                 costs[k, n] = _cost(a, b, wait, looks)
             elif wait > -int(SETTINGS["link_lap"]) and (cut := _handover(a, b)) is not None:
                 costs[k, n] = _cost(cut, b, b.first.at - cut.last.at, looks)
-    doubt = [float(SETTINGS["doubt"]) * sum(s.score for s in c.sights) for c in chains]
+    doubt = [trust * float(SETTINGS["doubt"]) * sum(s.score for s in c.sights) for c in chains]
     covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]), doubt=doubt)
     return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]
 

@@ -113,10 +113,12 @@ class IdentityTracker:
         swallowing = mixed([len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)])
         clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in self._sights]
         scene = [self._motion.scene(at) for at in range(count)]
+        # Where somebody looked seldom, or the shot is short, a sight says more.
+        trust = options.every * max(1.0, 24 / count)
         chains = tracklets(clean, overlaps, every=options.every)
         for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
             chains = [c for c in chains if len(c) >= min(least, _least(options, count))]
-            chains = link(weave(chains, overlaps), scene=scene, gap=max(gap, 3 * options.every))
+            chains = link(weave(chains, overlaps), scene=scene, gap=max(gap, 3 * options.every), trust=trust)
         chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
         return _kept([_identity(c, frames, chains, options) for c in chains], options)
 
