@@ -11,6 +11,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
+from support.faults import write_image
 
 from vimatte.engine.clip_shot import open_shot
 from vimatte.ocio.config import ConfigChoice, load_config, processor_between
@@ -24,6 +25,9 @@ AP1 = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
 # left is the half floats' and the ProRes codec's own rounding.
 MAD = {"logc4": 6e-4, "png": 2e-4, "prores": 4e-3}
 P999 = {"logc4": 3e-3, "png": 1e-3, "prores": 3e-2}
+
+# Mean absolute difference of the mattes, from first-frame masks, over all pixels, frames and people.
+MATTE_MAD = {"logc4": 3e-4, "png": 4e-4, "prores": 1.5e-3}
 
 Pixels = NDArray[np.float32]
 
@@ -168,3 +172,26 @@ def test_one_delivery_is_one_picture_every_time(deliveries: dict[str, Path]) -> 
     first, _ = pictures_of(deliveries["prores"])
     second, _ = pictures_of(deliveries["prores"])
     assert np.array_equal(first, second)
+
+
+def mattes_of(path: Path, masks: Path) -> NDArray[np.float32]:
+    """(frames, people, h, w) from the masks of the first frame."""
+    from vimatte.engine import matte_instances, track_instances
+
+    with open_shot(path) as shot:
+        tracks = track_instances(shot, masks=masks, device="cpu")
+        return np.stack([m.alphas for m in matte_instances(shot, tracks, device="cpu")])
+
+
+@pytest.mark.usefixtures("_no_ocio")
+def test_every_delivery_gives_the_same_mattes(deliveries: dict[str, Path], tmp_path: Path) -> None:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    for name, cx, cy in (("anna", 32, 20), ("bruno", 62, 40)):
+        disk = (np.hypot(x - cx, y - cy) < 8)[..., None]
+        write_image(tmp_path / name / "1001.png", disk.astype(np.float32), "uint8")
+    reference = mattes_of(deliveries["acescg"], tmp_path)
+    assert (reference.max(axis=(0, 2, 3)) == 1).all()
+    assert ((reference > 0.1) & (reference < 0.9)).any(), "needs soft edges to mean anything"
+    for name, limit in MATTE_MAD.items():
+        difference = np.abs(mattes_of(deliveries[name], tmp_path) - reference)
+        assert float(difference.mean()) < limit, (name, float(difference.mean()), float(difference.max()))
