@@ -11,10 +11,11 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
-from support.faults import write_image
 
 from vimatte.engine.clip_shot import open_shot
 from vimatte.ocio.config import ConfigChoice, load_config, processor_between
+
+from support.faults import write_image
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 3
 LINEAR = "Linear Rec.709 (sRGB)"
