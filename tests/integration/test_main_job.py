@@ -217,3 +217,17 @@ def test_frames_that_the_sequence_lacks_can_be_skipped_with_saved_tracks_too(tmp
     run = runner.vimatte(*arguments, "--missing", "skip")
     assert run.code == 0, run.err
     assert sorted(p.name for p in tmp_path.glob("layers.*.exr")) == ["layers.1002.exr", "layers.1004.exr"]
+
+
+def test_a_proxy_keeps_size_and_channels_and_is_close(tmp_path):
+    shot = _two_people(tmp_path, frames=1)
+    masks = tmp_path / "masks"
+    assert runner.vim_batch(shot, "--out", tmp_path / "full.exr", "--masks", masks).code == 0
+    assert runner.vim_batch(shot, "--out", tmp_path / "half.exr", "--masks", masks, "--proxy", "2").code == 0
+    (_, full), (_, half) = read(tmp_path / "full.1001.exr"), read(tmp_path / "half.1001.exr")
+    assert list(full) == list(half)
+    assert np.array_equal(full["R"], half["R"])
+    assert 0 < np.abs(full["anna.A"] - half["anna.A"]).mean() < 0.02
+    refused = runner.vim_batch(shot, "--out", tmp_path / "third.exr", "--masks", masks, "--proxy", "3")
+    assert refused.code == 2
+    assert "1, 2, 4, 8" in refused.err

@@ -106,6 +106,13 @@ def output(function: _F) -> _F:
     return _stack(
         click.option("--matting", default="classical", show_default=True, help="Matting model: classical, masks."),
         click.option(
+            "--proxy",
+            type=click.IntRange(1, 8),
+            default=1,
+            show_default=True,
+            help="Matte at 1/2, 1/4 or 1/8 size for a quick look; files keep the plate's size.",
+        ),
+        click.option(
             "--layers",
             type=click.Choice(["alpha", "rgba"]),
             default="alpha",

@@ -12,11 +12,13 @@ from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
 from vimatte.engine.vis.choose import choose_finder
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 
-__all__ = ["COMPRESSIONS", "Depth", "Layers", "MatteJob", "Missing"]
+__all__ = ["COMPRESSIONS", "PROXIES", "Depth", "Layers", "MatteJob", "Missing"]
 
 Depth = Literal["half", "float"]
 Layers = Literal["alpha", "rgba"]
 Missing = Literal["error", "skip"]
+
+PROXIES = (1, 2, 4, 8)
 
 COMPRESSIONS = ("zip", "zips", "piz", "rle", "none", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k32", "htj2k256")
 
@@ -62,6 +64,8 @@ class MatteJob:
 
     matting: str = "classical"
     """Matting model."""
+    proxy: int = 1
+    """Matte at 1, 1/2, 1/4 or 1/8 of the plate's width and height, for a quick look; files keep the plate's size."""
     device: str = "auto"
     """'auto', 'cpu', 'cuda', 'cuda:1', 'mps'."""
 
@@ -87,6 +91,8 @@ class MatteJob:
             raise ConfigError("--resume keeps frames and --overwrite replaces them: give one of the two.")
         if self.masks is not None and self.tracks is not None:
             raise ConfigError("--masks starts new tracks and --tracks uses saved ones: give one of the two.")
+        if self.proxy not in PROXIES:
+            raise ConfigError(f"--proxy {self.proxy} is unknown; possible: {', '.join(map(str, PROXIES))}.")
         if not 0 <= self.min_area < 1:
             raise ConfigError(f"--min-area is a share of the picture, 0 to 1, found {self.min_area}.")
         for name, low in (("max_instances", 1), ("min_duration", 1), ("detect_every", 1)):

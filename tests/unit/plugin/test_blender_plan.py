@@ -79,6 +79,7 @@ def test_every_job_is_one_the_engine_takes() -> None:
     options = Options(
         out="/o/layers.####.exr", masks=Path("/m"), matting="masks", depth="float", device="cpu", cryptomatte=True,
         max_instances=3,
+        proxy=2,
     )  # fmt: skip
     for kind in ("movie", "sequence", "still"):
         shot = Source(
@@ -86,7 +87,7 @@ def test_every_job_is_one_the_engine_takes() -> None:
             ocio="/c.ocio", working="scene_linear",
         )  # fmt: skip
         job = job_from_mapping(build_job(shot, options))
-        assert (job.max_instances, job.depth, job.working_space) == (3, "float", "scene_linear")
+        assert (job.max_instances, job.proxy, job.depth, job.working_space) == (3, 2, "float", "scene_linear")
         assert (job.frames is None) == (kind == "still")
         if job.frames:
             assert list(FrameRange.parse(job.frames)) == [1, 2, 3]

@@ -16,10 +16,9 @@ from vimatte.engine.events import Event, FrameWritten, PhaseStarted, Progress
 from vimatte.engine.job import MatteJob
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.model import MattingModel
-from vimatte.engine.pipeline.plan import pattern_of
+from vimatte.engine.pipeline.plan import open_model, pattern_of
 from vimatte.engine.pipeline.request import frame_digests
 from vimatte.engine.refine.foreground import estimate_foreground
-from vimatte.engine.registry import MATTING
 from vimatte.engine.tracks import TrackSet
 from vimatte.ocio.cryptomatte import cryptomatte_channels, write_cryptomatte
 from vimatte.ocio.exr_header import HeaderValues, InstanceRow
@@ -95,7 +94,7 @@ def matte_shot(
 
     Models look at neighbours within the whole of `shot`, so the same frame comes out the same in any chunk.
     """
-    model: MattingModel = MATTING.load(job.matting)(device=device)
+    model = open_model(job, device=device)
     output = open_output(shot, job, tracks, pattern=pattern, model=model)
     remove_stale(pattern)
     if output.crypto is not None:

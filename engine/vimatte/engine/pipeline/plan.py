@@ -8,13 +8,15 @@ from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.device import describe_device
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.job import MatteJob
+from vimatte.engine.matting.model import MattingModel
+from vimatte.engine.matting.proxy import at_proxy
 from vimatte.engine.pipeline.track_pass import open_backend
 from vimatte.engine.registry import MATTING
 from vimatte.engine.vis.backend import UsesCheckpoint
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 
-__all__ = ["pattern_of", "plan_lines", "refuse_to_overwrite", "tracks_folder"]
+__all__ = ["open_model", "pattern_of", "plan_lines", "refuse_to_overwrite", "tracks_folder"]
 
 
 def pattern_of(job: MatteJob, shot: ClipShot) -> OutputPattern:
@@ -45,6 +47,11 @@ def refuse_to_overwrite(job: MatteJob, pattern: OutputPattern, frames: FrameRang
         )
 
 
+def open_model(job: MatteJob, *, device: str) -> MattingModel:
+    """Open the matting model a job names, at the job's size. Raises BackendError when it cannot run."""
+    return at_proxy(MATTING.load(job.matting)(device=device), job.proxy)
+
+
 def plan_lines(
     job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange, device: str
 ) -> tuple[tuple[str, str], ...]:
@@ -61,7 +68,7 @@ def plan_lines(
             people += f", prompt '{job.prompt}'"
         if job.masks is not None:
             people += f", masks {job.masks}"
-    model = MATTING.load(job.matting)(device=device)
+    model = open_model(job, device=device)
     plate = f"R,G,B,A in {shot.working.space}" + (" (untouched)" if shot.working.identity else " (converted)")
     each = "name.A" if job.layers == "alpha" else "name.R, name.G, name.B, name.A"
     first, last = pattern.path(frames.first), pattern.path(frames.last)
@@ -72,7 +79,10 @@ def plan_lines(
         ("colour", f"{shot.decision.space}: {shot.decision.reason}"),
         ("config", f"{shot.config.name} ({shot.config.origin})"),
         ("people", people),
-        ("matting", f"{model.name} ({_settings(dict(model.settings))})"),
+        (
+            "matting",
+            f"{model.name} ({_settings(dict(model.settings))})" + (f", at 1/{job.proxy} size" if job.proxy > 1 else ""),
+        ),
         ("device", describe_device(device)),
         ("layers", f"{plate + ', ' if job.plate else ''}{each} for each person, {job.depth}, {job.compression}"),
         ("files", files),

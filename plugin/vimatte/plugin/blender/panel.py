@@ -86,7 +86,7 @@ class VIMATTE_PT_output(bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         settings = active_group(context).vimatte
-        for name in ("quality", "depth", "device", "max_people", "cryptomatte", "folder", "redo"):
+        for name in ("quality", "resolution", "depth", "device", "max_people", "cryptomatte", "folder", "redo"):
             layout.prop(settings, name)
         layout.label(text=_size(settings))
 
@@ -187,7 +187,7 @@ def _draw_people(layout: Any, settings: Any) -> None:
 def _size(settings: Any) -> str:
     owner = settings.clip if settings.source_kind == "CLIP" else settings.image
     size = tuple(owner.size) if owner is not None else (0, 0)
-    return f"Resolution: {size[0]} x {size[1]}, as the source" if size[0] else "Resolution: as the source"
+    return f"Layers: {size[0]} x {size[1]}, as the source" if size[0] else "Layers: as large as the source"
 
 
 def _wrap(layout: Any, text: str, *, icon: str) -> None:

@@ -98,6 +98,7 @@ class Options:
     device: str = "auto"
     cryptomatte: bool = False
     max_instances: int = 0
+    proxy: int = 1
     redo: bool = False
 
 
@@ -111,6 +112,7 @@ def build_job(source: Source, options: Options, *, scene_frames: tuple[int, int]
         "depth": options.depth,
         "device": options.device,
         "cryptomatte": options.cryptomatte,
+        "proxy": options.proxy,
         "working_space": source.working,
     }
     if source.space is not None:

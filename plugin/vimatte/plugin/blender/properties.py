@@ -112,6 +112,14 @@ class VIMATTE_PG_matte(bpy.types.PropertyGroup):
             ("masks", "Draft", "Hard edges straight from the tracked masks, quick"),
         ],
     )
+    resolution: EnumProperty(
+        name="Resolution",
+        items=[
+            ("1", "Full", "Matte at the size of the source"),
+            ("2", "Half", "Matte at half the width and height, for a quick look; layers keep the source's size"),
+            ("4", "Quarter", "Matte at a quarter of the width and height; layers keep the source's size"),
+        ],
+    )
     depth: EnumProperty(name="Depth", items=[("half", "Half", "16 bit"), ("float", "Float", "32 bit")])
     device: StringProperty(name="Device", default="auto", description="auto, cpu, cuda, cuda:1 or mps")
     max_people: IntProperty(name="Most People", default=0, min=0, description="Keep at most so many people; 0: all")

@@ -64,6 +64,7 @@ class _Making:
             device=settings.device or "auto",
             cryptomatte=settings.cryptomatte,
             max_instances=settings.max_people,
+            proxy=int(settings.resolution),
         )
         self.job = build_job(self.source, options, scene_frames=self.wanted)
         self.title = self.source.path.name
