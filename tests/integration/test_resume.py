@@ -53,7 +53,14 @@ def undisturbed(example, tmp_path_factory) -> dict[str, str]:
 
 
 def _start_and_stop_after(example: Path, out: Path, frames: int, how: signal.Signals) -> subprocess.Popen:
-    run = subprocess.Popen(_arguments(example, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        _arguments(example, out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite run in the background is deaf to SIGINT, and so would be its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     seen = 0
     for line in run.stdout:
         event = json.loads(line)

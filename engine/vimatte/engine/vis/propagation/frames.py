@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from vimatte.engine.errors import MediaError
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.vis.flow import WorkingImage, working_size
 
@@ -21,25 +24,49 @@ def working_copy(picture: Picture, width: int, height: int) -> WorkingImage:
 
 
 class WorkingFrames:
-    """Working copies by frame number, each read once; beyond the bound the least recently used are read again.
+    """Working copies by frame number, each read once: the latest in memory, the others in a temporary file.
 
-    At 960x540 a copy is 1.5 MB; 512 MB hold 345 of them. Full-size pictures are never kept.
+    Memory stays within `bound` however long the shot is; the file takes 1.5 MB a frame at 960x540 and is gone with the
+    process, whatever ends it. Full-size pictures are never kept.
     """
 
-    def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 512 << 20, chunk: int = 48) -> None:
+    def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 128 << 20, chunk: int = 48) -> None:
         self._shot = shot
         self.width, self.height = working_size(shot.info.width, shot.info.height, long_side=long_side)
-        self._room = max(2 * chunk, bound // (self.width * self.height * 3))
+        self._size = self.width * self.height * 3
+        self._room = max(8, bound // self._size)
         self._chunk = chunk
         self._copies: OrderedDict[int, WorkingImage] = OrderedDict()
+        self._places: dict[int, int] = {}
+        self._file = tempfile.TemporaryFile(prefix="vimatte")  # noqa: SIM115 - lives as long as this object
+        weakref.finalize(self, self._file.close)
 
     def get(self, number: int, *, ahead: Sequence[int] = ()) -> WorkingImage:
         """The copy of one frame; when it must be read, the frames of `ahead` are read in the same go, in order."""
-        if number not in self._copies:
-            wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._copies))
+        if number not in self._places:
+            wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._places))
             for at, picture in self._shot.pictures(wanted):
-                self._copies[at] = working_copy(picture, self.width, self.height)
-            while len(self._copies) > self._room:
-                self._copies.popitem(last=False)
+                self._keep(at, working_copy(picture, self.width, self.height))
+        if number not in self._copies:
+            self._file.seek(self._places[number] * self._size)
+            codes = np.frombuffer(self._file.read(self._size), np.uint8)
+            self._hold(number, codes.reshape(self.height, self.width, 3))
         self._copies.move_to_end(number)
         return self._copies[number]
+
+    def _keep(self, number: int, copy: WorkingImage) -> None:
+        self._places[number] = len(self._places)
+        self._file.seek(self._places[number] * self._size)
+        try:
+            self._file.write(np.ascontiguousarray(copy).data)
+        except OSError as error:
+            raise MediaError(
+                f"The temporary folder {tempfile.gettempdir()} has no room for working copies ({error.strerror}); "
+                "free some space or name another folder in TMPDIR."
+            ) from error
+        self._hold(number, copy)
+
+    def _hold(self, number: int, copy: WorkingImage) -> None:
+        self._copies[number] = copy
+        while len(self._copies) > self._room:
+            self._copies.popitem(last=False)
