@@ -173,7 +173,8 @@ class Engine:
                     continue
                 if event.kind == "hello" and event.fields.get("protocol") != PROTOCOL:
                     self._refuse(event)
-                self._events.put(event)
+                if not self._refusal:  # what it still says before it ends means nothing
+                    self._events.put(event)
         process = self._process
         assert process is not None
         try:
