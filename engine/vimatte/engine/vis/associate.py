@@ -31,7 +31,7 @@ SETTINGS = {
     "merge_window": 4,
     "merge_inside": 0.65,
     "link_cost": 1.5,
-    "link_gap": 90,
+    "link_gap": 300,
     "turn_common": 0.2,
     "turn_gap": 10,
     "turn_step": 1.0,

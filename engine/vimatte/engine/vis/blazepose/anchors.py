@@ -21,6 +21,7 @@ SETTINGS = {
     "person_best": 0.75,
     "person_mean": 0.55,
     "person_share": 0.25,
+    "person_score": 0.75,
     "absent_after": 12,
     "area_most": 1.3,
     "colour_least": 0.12,
@@ -54,6 +55,8 @@ def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, o
         if not _is_person(one.sightings, trusted, count=count, area=area, options=options):
             continue
         score = float(np.mean([s.quality for s in trusted]))
+        if score < SETTINGS["person_score"]:
+            continue
         limit = colour_limit(one.sightings)
         usual = looks(one.sightings)
         doubtful = tuple(
