@@ -30,7 +30,7 @@ class WorkingFrames:
     process, whatever ends it. Full-size pictures are never kept.
     """
 
-    def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 128 << 20, chunk: int = 48) -> None:
+    def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 48 << 20, chunk: int = 48) -> None:
         self._shot = shot
         self.width, self.height = working_size(shot.info.width, shot.info.height, long_side=long_side)
         self._size = self.width * self.height * 3
