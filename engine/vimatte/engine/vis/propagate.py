@@ -35,7 +35,7 @@ def propagate(
     only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
-    holds 8-bit working copies (long side 960, at most 512 MB) and small soft masks, never full-size pictures. Raises
+    holds 8-bit working copies (long side 960, 48 MB in memory) and small soft masks, never full-size pictures. Raises
     ConfigError when a mask is not of the shot's size.
     """
     numbers = shot.frames.numbers
