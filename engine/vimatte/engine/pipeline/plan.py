@@ -97,8 +97,8 @@ def plan_lines(
 
 
 def memory_estimate(width: int, height: int) -> float:
-    """Peak memory in GB on a CPU with three people, from the measured table in docs/performance.md."""
-    return 0.7 + 0.45 * width * height / 1e6
+    """Peak memory in GB on a CPU with up to three people: a line above the measured table in docs/performance.md."""
+    return 1.1 + 0.26 * width * height / 1e6
 
 
 def _settings(values: dict[str, str | int | float]) -> str:
