@@ -87,7 +87,7 @@ def plan_lines(
         ("layers", f"{plate + ', ' if job.plate else ''}{each} for each person, {job.depth}, {job.compression}"),
         ("files", files),
         ("tracks", str(tracks_folder(pattern))),
-        ("memory", f"about {memory_estimate(info.width, info.height):.1f} GB, whatever the number of frames"),
+        ("memory", f"about {memory_estimate(info.width, info.height):.1f} GB, and 1.5 MB a frame while tracking"),
     ]
     if job.cryptomatte:
         lines.append(("cryptomatte", str(pattern.sibling("crypto").path(frames.first))))
