@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from vimatte.engine.errors import ConfigError
-from vimatte.engine.job import COMPRESSIONS
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION
+from vimatte.ocio.compressions import COMPRESSIONS
 
 __all__ = ["EXIT_CODES", "box", "finding", "names_of", "opening", "output", "point", "reading", "reporting"]
 

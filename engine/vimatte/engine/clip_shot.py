@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar, cast
+from typing import Generic, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -129,7 +129,7 @@ class ClipShot:
         self.close()
 
     def _read_ahead(self, numbers: tuple[int, ...]) -> Generator[Frame, None, None]:
-        with closing(cast("Generator[Frame, None, None]", self._clip.frames(numbers))) as frames:
+        with closing(self._clip.frames(numbers)) as frames:
             for frame in frames:
                 named = self._named(frame)
                 with self._lock:

@@ -10,17 +10,16 @@ from typing import Literal, get_args
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
 from vimatte.engine.vis.choose import choose_finder
+from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 
-__all__ = ["COMPRESSIONS", "PROXIES", "Depth", "Layers", "MatteJob", "Missing"]
+__all__ = ["PROXIES", "Depth", "Layers", "MatteJob", "Missing"]
 
 Depth = Literal["half", "float"]
 Layers = Literal["alpha", "rgba"]
 Missing = Literal["error", "skip"]
 
 PROXIES = (1, 2, 4, 8)
-
-COMPRESSIONS = ("zip", "zips", "piz", "rle", "none", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k32", "htj2k256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

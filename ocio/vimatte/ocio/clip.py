@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -84,7 +84,7 @@ class Clip(Protocol):
         """Decode one frame. Raises MediaError when it is missing or broken."""
         ...
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[Frame]:
+    def frames(self, numbers: Iterable[int]) -> Generator[Frame]:
         """Decode these frames in the order given, decoding ahead on threads; close the generator to stop."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +90,7 @@ class ImageClip:
             metadata=header.metadata,
         )
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[Frame]:
+    def frames(self, numbers: Iterable[int]) -> Generator[Frame]:
         """Read these frames in the order given, ahead on threads."""
         return prefetched(numbers, self.read, threads=self._threads, ahead=self._threads)
 

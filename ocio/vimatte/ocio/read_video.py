@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +80,7 @@ class MovieClip:
             picture = self._decode(self._decoder, number)
         return self._finish(number, picture)
 
-    def frames(self, numbers: Iterable[int]) -> Iterator[Frame]:
+    def frames(self, numbers: Iterable[int]) -> Generator[Frame]:
         """Decode these frames in the order given; one thread decodes ahead, others convert."""
         self._check_open()
         decoder = MovieDecoder(self._path, self._index, threads=self._threads)

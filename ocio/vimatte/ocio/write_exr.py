@@ -16,6 +16,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from vimatte.ocio.clip import ColourTags
+from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.errors import ConfigError
 from vimatte.ocio.exr_header import HeaderValues, apply_header
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
@@ -25,7 +26,6 @@ from vimatte.ocio.whole_file import write_whole
 from vimatte.ocio.written_alphas import Depth, written_alphas
 
 __all__ = [
-    "COMPRESSIONS",
     "Depth",
     "LayersWriter",
     "is_whole",
@@ -33,11 +33,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-
-COMPRESSIONS = (
-    "zip", "zips", "piz", "rle", "none", "dwaa", "dwab", "pxr24", "b44", "b44a", "htj2k32", "htj2k256",
-)  # fmt: skip
-"""What `compression` may be; dwaa and dwab also with a level, ``dwaa:45``."""
 
 _HALF_MAX = 65504.0
 

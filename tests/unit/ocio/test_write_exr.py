@@ -15,12 +15,13 @@ import pytest
 
 from vimatte.ocio import whole_file as whole
 from vimatte.ocio.clip import ColourTags
+from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.errors import ConfigError, MediaError
 from vimatte.ocio.exr_header import HeaderValues, InstanceRow
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.timecode import Timecode
 from vimatte.ocio.whole_file import remove_stale
-from vimatte.ocio.write_exr import COMPRESSIONS, LayersWriter, is_whole, plate_depth_for
+from vimatte.ocio.write_exr import LayersWriter, is_whole, plate_depth_for
 from vimatte.ocio.written_alphas import written_alphas
 
 H, W = 37, 53
