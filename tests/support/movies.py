@@ -14,15 +14,25 @@ BT709 = (0.2126, 0.0722)
 BT601 = (0.299, 0.114)
 
 
-def planes_frame(planes: Sequence[NDArray], pix_fmt: str) -> av.VideoFrame:
-    """A frame whose planes hold exactly these codes; the first plane gives the size."""
-    height, width = planes[0].shape
+def planes_frame(planes: Sequence[NDArray], pix_fmt: str, size: tuple[int, int] | None = None) -> av.VideoFrame:
+    """A frame whose planes hold exactly these codes; `size` is (height, width), the first plane's unless told."""
+    height, width = size or planes[0].shape
     frame = av.VideoFrame(width, height, pix_fmt)
     for plane, codes in zip(frame.planes, planes, strict=True):
         rows = np.zeros((plane.height, plane.line_size // codes.itemsize), codes.dtype)
         rows[: codes.shape[0], : codes.shape[1]] = codes
         plane.update(rows.tobytes())
     return frame
+
+
+def packed(planes: Sequence[NDArray], pix_fmt: str) -> list[NDArray]:
+    """The planes of `pix_fmt` (nv12, uyvy422, yuyv422) that hold these planar Y, Cb and Cr codes."""
+    luma, blue, red = planes
+    chroma = np.stack([blue, red], -1).reshape(blue.shape[0], -1)
+    if pix_fmt == "nv12":
+        return [luma, chroma]
+    pairs = [chroma, luma] if pix_fmt == "uyvy422" else [luma, chroma]
+    return [np.stack(pairs, -1).reshape(luma.shape[0], -1)]
 
 
 def encode_yuv(rgb: NDArray, *, bits: int, full: bool, weights: tuple[float, float]) -> list[NDArray]:

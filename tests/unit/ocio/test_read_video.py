@@ -17,7 +17,7 @@ from vimatte.ocio.read_video import MovieClip
 from vimatte.ocio.readers import open_clip
 from vimatte.ocio.timecode import Timecode
 
-from support.movies import BT601, BT709, encode_yuv, grey_frame, planes_frame, write_movie
+from support.movies import BT601, BT709, encode_yuv, grey_frame, packed, planes_frame, write_movie
 
 REC709 = {"colorspace": 1, "color_range": 1, "color_primaries": 1, "color_trc": 1}
 
@@ -179,8 +179,9 @@ class TestPixels:
         rows = 4 if pix_fmt == "nv12" else 8
         codes = [rng.integers(16, 235, (8, 8), dtype=np.uint8), *rng.integers(16, 240, (2, rows, 4), dtype=np.uint8)]
         name = "yuv420p" if pix_fmt == "nv12" else "yuv422p"
-        planar = planes_frame(codes, name)
-        one = write_movie(tmp_path / "a.nut", [planar.reformat(format=pix_fmt)], codec="rawvideo", pix_fmt=pix_fmt)
+        # packed here, not by swscale: on rows this narrow its threads overwrite each other's ends now and then
+        frame = planes_frame(packed(codes, pix_fmt), pix_fmt, codes[0].shape)
+        one = write_movie(tmp_path / "a.nut", [frame], codec="rawvideo", pix_fmt=pix_fmt)
         two = write_movie(tmp_path / "b.mkv", [planes_frame(codes, name)], codec="ffv1", pix_fmt=name)
         with open_movie(one) as a, open_movie(two) as b:
             np.testing.assert_allclose(a.read(1001).rgb, b.read(1001).rgb, atol=1e-6)
