@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from vimatte.engine.errors import ConfigError
 
-__all__ = ["Window", "context_numbers", "needed_numbers", "windows"]
+__all__ = ["Stretch", "Window", "context_numbers", "needed_numbers", "stretches", "windows"]
 
 T = TypeVar("T")
 
@@ -67,3 +67,33 @@ def windows(
 def needed_numbers(available: Sequence[int], wanted: Sequence[int], radius: int) -> tuple[int, ...]:
     """Return every frame that some window of `wanted` looks at, ascending."""
     return tuple(sorted({n for w in wanted for n in context_numbers(available, w, radius)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run of frames computed from a fresh state; where it begins is fixed by the shot, never by what was asked for."""
+
+    warm_up: tuple[int, ...]
+    """Frames before it that are computed first and thrown away, so that the state has settled."""
+    frames: tuple[int, ...]
+    """Its own frames."""
+    wanted: tuple[int, ...]
+    """Those of its own frames that were asked for; never empty."""
+
+
+def stretches(available: Sequence[int], wanted: Sequence[int], *, length: int, warm_up: int = 0) -> Iterator[Stretch]:
+    """Yield the stretches that hold a `wanted` frame (ascending): what makes recurrent models exact to any chunking.
+
+    The available frames are cut into runs of `length` (the last may be shorter), counted from the first available
+    one; each starts anew after up to `warm_up` frames before it. A frame's mattes then depend on frames of its own
+    run and the warm-up alone: a causal model's reach is `length - 1 + warm_up`. Raises ConfigError when a wanted frame
+    is not available.
+    """
+    todo = list(wanted)
+    while todo:
+        index = bisect_left(available, context_numbers(available, todo[0], 0)[0])
+        start = index - index % length
+        frames = tuple(available[start : start + length])
+        own = tuple(n for n in todo if n <= frames[-1])
+        yield Stretch(tuple(available[max(0, start - warm_up) : start]), frames, own)
+        todo = todo[len(own) :]

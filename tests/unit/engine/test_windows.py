@@ -4,9 +4,11 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vimatte.engine.errors import ConfigError
-from vimatte.engine.windows import context_numbers, needed_numbers, windows
+from vimatte.engine.windows import context_numbers, needed_numbers, stretches, windows
 
 
 def test_neighbours_are_next_in_the_sequence_not_by_number() -> None:
@@ -60,3 +62,34 @@ def test_few_items_are_held() -> None:
     for _ in windows(stream(), available=range(50), wanted=range(50), radius=2):
         most = max(most, sum(r() is not None for r in alive))
     assert most <= 7
+
+
+def test_stretches_begin_where_the_shot_says_not_where_the_request_does() -> None:
+    shot = range(1001, 1012)
+    assert [(s.warm_up, s.frames, s.wanted) for s in stretches(shot, [1005, 1006, 1011], length=4, warm_up=2)] == [
+        ((1003, 1004), (1005, 1006, 1007, 1008), (1005, 1006)),
+        ((1007, 1008), (1009, 1010, 1011), (1011,)),
+    ]
+
+
+@given(
+    length=st.integers(1, 7),
+    warm_up=st.integers(0, 4),
+    wanted=st.sets(st.sampled_from(range(1001, 1061, 2))).map(sorted),
+)
+def test_every_wanted_frame_is_in_one_stretch_the_same_as_in_the_whole_shot(
+    length: int, warm_up: int, wanted: list[int]
+) -> None:
+    shot = list(range(1001, 1061, 2))
+    whole = {n: s for s in stretches(shot, shot, length=length, warm_up=warm_up) for n in s.wanted}
+    some = list(stretches(shot, wanted, length=length, warm_up=warm_up))
+    assert [n for s in some for n in s.wanted] == wanted
+    for stretch in some:
+        assert stretch.wanted
+        for number in stretch.wanted:
+            assert (stretch.warm_up, stretch.frames) == (whole[number].warm_up, whole[number].frames)
+
+
+def test_stretches_refuse_a_frame_the_shot_lacks() -> None:
+    with pytest.raises(ConfigError, match="2000"):
+        list(stretches(range(1001, 1005), [1002, 2000], length=2))

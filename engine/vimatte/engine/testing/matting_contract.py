@@ -77,6 +77,9 @@ def tracks_of(masks: Sequence[Sequence[BoolMask | None]], *, height: int, width:
 class MattingContract(ABC):
     """Subclass in a test module and give `make`."""
 
+    trained = True
+    """False for random weights, of which good mattes cannot be asked; everything else still is."""
+
     @abstractmethod
     def make(self) -> MattingModel:
         """Return a fresh model."""
@@ -106,6 +109,8 @@ class MattingContract(ABC):
 
     def test_mattes_are_where_the_masks_are(self) -> None:
         """Most of each person is covered, and little else."""
+        if not self.trained:
+            pytest.skip("random weights")
         shot, tracks, truth = _crossing(3)
         for mattes, alphas in zip(self._all(shot, tracks), truth, strict=True):
             error = np.abs(mattes.alphas - alphas).sum(axis=(1, 2)) / alphas.sum(axis=(1, 2))
