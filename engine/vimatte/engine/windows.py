@@ -71,7 +71,7 @@ def needed_numbers(available: Sequence[int], wanted: Sequence[int], radius: int)
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A run of frames computed from a fresh state; where it begins is fixed by the shot, never by what was asked for."""
+    """A run of frames computed from a fresh state; where it begins is fixed by the shot, not by what was asked for."""
 
     warm_up: tuple[int, ...]
     """Frames before it that are computed first and thrown away, so that the state has settled."""
