@@ -1,0 +1,6 @@
+"""Trained networks on disk: what there is, bringing a file by hand, loading, checking; no pickled code ever runs."""
+
+from vimatte.engine.checkpoints.sets import NETWORKS, NetworkSet, network_set
+from vimatte.engine.checkpoints.state import State, load_state
+
+__all__ = ["NETWORKS", "NetworkSet", "State", "load_state", "network_set"]
