@@ -1,19 +1,19 @@
 """Weights that lie in repositories of the Hugging Face hub: what there is, and how it gets into the user's cache.
 
 They lie beside the other weights, in `$VIMATTE_WEIGHTS/<name>` or the user's cache folder. Nothing reaches the network
-but `pull`; the library's own settings (`HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`) are respected there.
+but `pull`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vimatte.engine.errors import BackendError
+from vimatte.engine.hub import fetch_from_hub
 from vimatte.engine.weights import cache, file_sha256
 
 __all__ = ["HUB", "INSTALL", "HubSet", "hub_folder", "hub_set", "is_here", "pull_hub"]
@@ -127,38 +127,23 @@ def pull_hub(name: str) -> Path:
     Raises BackendError in one sentence: package missing, offline, access refused, no such repository, wrong content.
     """
     wanted, place = hub_set(name), hub_folder(name)
-    try:
-        from huggingface_hub import HfApi, snapshot_download
-        from huggingface_hub.errors import GatedRepoError
-    except ImportError as error:
-        raise BackendError(f"Weights are fetched from the hub by 'huggingface_hub'; type: {INSTALL}") from error
     by_hand = (
         f"download the files of {wanted.source} on another machine and either copy them to {place} "
         f"or name their folder with --weights"
     )
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise BackendError(
-            f"The weights '{name}' are not fetched because HF_HUB_OFFLINE is set; unset it, or {by_hand}."
-        )
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=place.parent) as temp:
-            try:
-                commit = HfApi().model_info(wanted.repository, revision=wanted.revision).sha
-                got = Path(temp) / name
-                snapshot_download(
-                    wanted.repository, revision=commit or wanted.revision, local_dir=got, allow_patterns=list(_KEPT)
-                )
-            except GatedRepoError as error:
-                raise BackendError(
-                    f"Access to {wanted.repository} must be asked for at {wanted.source}; then type: hf auth login, "
-                    f"and again: vimatte weights pull {name}"
-                ) from error
-            except Exception as error:  # errors of the HTTP library below, another one in every version
-                raise BackendError(
-                    f"The hub could not give {wanted.repository} ({_first_line(error)}); check the network, "
-                    f"or {by_hand}."
-                ) from error
+            got = Path(temp) / name
+            commit = fetch_from_hub(
+                wanted.repository,
+                revision=wanted.revision,
+                into=got,
+                kept=_KEPT,
+                name=name,
+                by_hand=by_hand,
+                install=INSTALL,
+            )
             _check(got, wanted)
             record = {"repository": wanted.repository, "commit": commit, "licence": wanted.licence}
             (got / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -186,8 +171,3 @@ def _swap(new: Path, place: Path, old: Path) -> None:
     if place.exists():
         place.rename(old)
     new.rename(place)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
