@@ -60,5 +60,6 @@ MATTING = Table(
     {
         "classical": "vimatte.engine.matting.classical:Classical",
         "masks": "vimatte.engine.matting.masks:MaskMattes",
+        "oavm": "vimatte.engine.matting.oavm:Oavm",
     },
 )
