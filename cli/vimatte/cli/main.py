@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vimatte.cli import options
+from vimatte.cli.bench import bench
 from vimatte.cli.doctor import doctor
 from vimatte.cli.evaluate import evaluate
 from vimatte.cli.serve import serve
@@ -21,5 +22,5 @@ def main() -> None:
     """Find people, correct their tracks, matte, look, measure. The main job in one command is `vim-batch`."""
 
 
-for _command in (doctor, evaluate, matte, preview, serve, track, tracks, weights):
+for _command in (bench, doctor, evaluate, matte, preview, serve, track, tracks, weights):
     main.add_command(_command)

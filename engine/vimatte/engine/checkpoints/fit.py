@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vimatte.engine.checkpoints.sets import NETWORKS, NetworkSet
 from vimatte.engine.errors import BackendError
 
-__all__ = ["Fit", "bytes_of", "empty_network", "fit", "looks_like"]
+__all__ = ["Fit", "bytes_of", "empty_network", "fit", "looks_like", "new_network"]
 
 _SHOWN = 3
 
@@ -47,17 +47,22 @@ class Fit:
         return "; ".join(parts) or "every key and shape fits"
 
 
-def empty_network(one: NetworkSet) -> nn.Module:
-    """Build a set's network on the meta device: shapes and names, no numbers. Raises BackendError."""
+def new_network(one: NetworkSet) -> nn.Module:
+    """Build a set's network as it is before training. Raises BackendError where it cannot be imported."""
     module, _, attribute = one.network.partition(":")
     try:
         build = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise BackendError(f"The network of the weights '{one.name}' cannot be imported ({error}).") from error
-    with torch.device("meta"):
-        network = build(**one.options)
+    network = build(**one.options)
     assert isinstance(network, nn.Module)
     return network
+
+
+def empty_network(one: NetworkSet) -> nn.Module:
+    """Build a set's network on the meta device: shapes and names, no numbers. Raises BackendError."""
+    with torch.device("meta"):
+        return new_network(one)
 
 
 def fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Fit:
