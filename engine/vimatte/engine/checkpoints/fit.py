@@ -47,22 +47,22 @@ class Fit:
         return "; ".join(parts) or "every key and shape fits"
 
 
-def new_network(one: NetworkSet) -> nn.Module:
+def new_network(one: NetworkSet, *, device: str = "cpu") -> nn.Module:
     """Build a set's network as it is before training. Raises BackendError where it cannot be imported."""
     module, _, attribute = one.network.partition(":")
     try:
         build = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise BackendError(f"The network of the weights '{one.name}' cannot be imported ({error}).") from error
-    network = build(**one.options)
+    with torch.device(device):
+        network = build(**one.options)
     assert isinstance(network, nn.Module)
     return network
 
 
 def empty_network(one: NetworkSet) -> nn.Module:
     """Build a set's network on the meta device: shapes and names, no numbers. Raises BackendError."""
-    with torch.device("meta"):
-        return new_network(one)
+    return new_network(one, device="meta")
 
 
 def fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Fit:
