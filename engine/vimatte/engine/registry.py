@@ -59,6 +59,7 @@ MATTING = Table(
     "vimatte.matting",
     {
         "classical": "vimatte.engine.matting.classical:Classical",
+        "instmatt": "vimatte.engine.matting.instmatt:InstMattMatting",
         "masks": "vimatte.engine.matting.masks:MaskMattes",
         "oavm": "vimatte.engine.matting.oavm:Oavm",
     },
