@@ -5,7 +5,9 @@ from dataclasses import replace
 from functools import cache
 from itertools import permutations
 
+import cv2
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -28,6 +30,8 @@ from vimatte.engine.matting.oavm.weights import digest_of, load_backbone, load_n
 from vimatte.engine.registry import MATTING
 from vimatte.engine.testing.matting_contract import crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot
+
+from support.cli_runner import vim_batch
 
 SMALL = OavmConfig(width=32, queries=4, heads=4)
 H, W = 48, 64
@@ -521,6 +525,27 @@ def test_presence_is_a_mask_on_the_frame() -> None:
     masks[1][0] = None
     tracks = tracks_of(masks, height=height, width=width)
     assert (present(tracks, 1001), present(tracks, 1002), present(tracks, 7)) == (tracks.ids, tracks.ids[1:], ())
+
+
+@pytest.mark.footage
+def test_the_command_runs_on_filmed_people(footage, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
+    (tmp_path / "oavm").mkdir()
+    save_file(OavmNetwork().state_dict(), tmp_path / "oavm" / "model.safetensors")
+    (tmp_path / "masks").mkdir()
+    for name, left in (("boy", 150), ("girl", 340)):
+        mask = np.zeros((540, 960), np.uint8)
+        mask[150:400, left : left + 120] = 255
+        assert cv2.imwrite(str(tmp_path / "masks" / f"{name}.png"), mask)
+    shot = footage / "clip_sam2_bedroom" / "bedroom.mp4"
+    options = ["--masks", tmp_path / "masks", "--matting", "oavm", "--frames", "1001-1002", "--proxy", "4"]
+    run = vim_batch(shot, "--out", tmp_path / "layers.exr", "--device", "cpu", *options)
+    assert run.code == 0, run.err
+    for number in (1001, 1002):
+        image = oiio.ImageInput.open(str(tmp_path / f"layers.{number}.exr"))
+        assert list(image.spec().channelnames) == ["R", "G", "B", "A", "boy.A", "girl.A"]
+        assert "weights.oavm" in image.spec().getattribute("vimatte/models")
+        image.close()
 
 
 # -- training ----------------------------------------------------------------------------------------------------------

@@ -62,6 +62,6 @@ class _Up(nn.Module):
     def forward(self, x: Tensor, side_BChw: Tensor, *, people: int) -> Tensor:
         up = functional.interpolate(x, size=side_BChw.shape[2:], mode="bilinear", align_corners=False)
         both = torch.unflatten(self.deep(up), 0, (-1, people)) + side_BChw[:, None]
-        x = self.norm(both.flatten(0, 1)).relu()
-        out: Tensor = self.again_norm(self.again(x)).relu()
+        x = self.norm(both.flatten(0, 1)).relu_()
+        out: Tensor = self.again_norm(self.again(x)).relu_()
         return out

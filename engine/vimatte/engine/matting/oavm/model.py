@@ -35,7 +35,7 @@ _LENGTH = 48
 _WARM_UP = 4
 """Frames computed before a stretch and thrown away: the same figure's mattes get better over the first few."""
 _PIXELS_AT_ONCE = 4 * 1920 * 1088
-"""People are matted together as long as their pictures have no more pixels than this in sum: about 3 GB."""
+"""People are matted together as long as their pictures have no more pixels than this in sum: about 4 GB."""
 
 
 class Oavm:
