@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_COLUMNS = (("model", 10), ("size", 9), ("people", 6), ("ms/frame", 9), ("peak MB", 8))
+_COLUMNS = (("model", 10), ("size", 9), ("people", 6), ("ms/frame", 9), ("cpu ms", 8), ("peak MB", 8))
 _ON_GPU = (("half ms/frame", 13), ("half peak MB", 12), ("largest alpha difference", 24))
 
 
@@ -143,7 +143,7 @@ def _row(outcome: Outcome, *, gpu: bool) -> str:
     if cost is None:
         cells += [outcome.reason]
     else:
-        cells += [f"{cost.ms_per_frame:.0f}", _mb(cost.peak_mb)]
+        cells += [f"{cost.ms_per_frame:.0f}", f"{cost.cpu_ms_per_frame:.0f}", _mb(cost.peak_mb)]
         if gpu and outcome.half is not None and outcome.half_error is not None:
             cells += [f"{outcome.half.ms_per_frame:.0f}", _mb(outcome.half.peak_mb), f"{outcome.half_error:.1e}"]
         elif gpu:

@@ -54,6 +54,7 @@ def test_a_case_is_measured_in_a_process_of_its_own() -> None:
     assert outcome.case == SMALL
     assert outcome.cost is not None
     assert outcome.cost.ms_per_frame > 0
+    assert outcome.cost.cpu_ms_per_frame >= 0
     assert outcome.cost.peak_mb is None or 50 < outcome.cost.peak_mb < 2000
     assert outcome.half is None
 
@@ -112,7 +113,7 @@ def test_the_rest_of_a_model_that_is_not_ready_is_left_out(monkeypatch: pytest.M
 
 
 def test_an_outcome_survives_its_line() -> None:
-    cost = Cost(ms_per_frame=1.5, peak_mb=None)
+    cost = Cost(ms_per_frame=1.5, cpu_ms_per_frame=2.5, peak_mb=None)
     for outcome in (
         Outcome(case=SMALL, cost=cost, half=cost, half_error=1e-3),
         Outcome(case=SMALL, fault="memory", reason="out of memory"),
@@ -149,7 +150,7 @@ def measured(case: Case, **_: Any) -> Outcome:
         return Outcome(case=case, fault="not ready", reason="no weights")
     if case.people == 10:
         return Outcome(case=case, fault="memory", reason="out of memory")
-    return Outcome(case=case, cost=Cost(ms_per_frame=case.width + case.people, peak_mb=321.4))
+    return Outcome(case=case, cost=Cost(ms_per_frame=case.width + case.people, cpu_ms_per_frame=7.0, peak_mb=321.4))
 
 
 def test_the_table_has_a_row_for_each_size_and_number_of_people(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,11 +159,11 @@ def test_the_table_has_a_row_for_each_size_and_number_of_people(monkeypatch: pyt
     assert ran.code == 0, ran.err
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in ran.out.splitlines() if line.startswith("| ")]
     assert rows == [
-        ["model", "size", "people", "ms/frame", "peak MB"],
-        ["masks", "64x36", "1", "65", "321"],
-        ["masks", "64x36", "10", "out of memory", ""],
-        ["masks", "128x72", "1", "129", "321"],
-        ["masks", "128x72", "10", "out of memory", ""],
+        ["model", "size", "people", "ms/frame", "cpu ms", "peak MB"],
+        ["masks", "64x36", "1", "65", "7", "321"],
+        ["masks", "64x36", "10", "out of memory", "", ""],
+        ["masks", "128x72", "1", "129", "7", "321"],
+        ["masks", "128x72", "10", "out of memory", "", ""],
     ]
     assert "torch" in ran.out.splitlines()[0]
     assert "RANDOM" not in ran.out
@@ -175,7 +176,7 @@ def test_machines_read_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     machine, first, second = (json.loads(line) for line in ran.out.splitlines())
     assert machine["frames"] == 5
     assert machine["random_weights"] == []
-    assert first["cost"] == {"ms_per_frame": 65.0, "peak_mb": 321.4}
+    assert first["cost"] == {"ms_per_frame": 65.0, "cpu_ms_per_frame": 7.0, "peak_mb": 321.4}
     assert first["case"]["people"] == 1
     assert second["fault"] == "memory"
 
@@ -186,7 +187,7 @@ def test_random_weights_are_said_in_the_title_and_taken(monkeypatch: pytest.Monk
     def look(case: Case, *, random: Path, limit: float) -> Outcome:
         seen.append(random)
         assert (random / "oavm" / "model.safetensors").is_file()
-        return Outcome(case=case, cost=Cost(ms_per_frame=1.0, peak_mb=1.0))
+        return Outcome(case=case, cost=Cost(ms_per_frame=1.0, cpu_ms_per_frame=1.0, peak_mb=1.0))
 
     def write(name: str, *, into: Path) -> None:
         (into / name).mkdir()
