@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Chain", "Sight", "colour_distance"]
+__all__ = ["Chain", "Sight", "ahead_of", "colour_distance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,14 +72,14 @@ class Chain:
 
     def ahead(self, gap: int, *, few: int = 10) -> tuple[float, float]:
         """Where it will be `gap` frames after its end."""
-        return _ahead(self.sights[-few:], self.last, gap)
+        return ahead_of(self.sights[-few:], self.last, gap)
 
     def before(self, gap: int, *, few: int = 10) -> tuple[float, float]:
         """Where it was `gap` frames before its beginning."""
-        return _ahead(self.sights[:few], self.first, -gap)
+        return ahead_of(self.sights[:few], self.first, -gap)
 
 
-def _ahead(sights: Sequence[Sight], start: Sight, gap: int) -> tuple[float, float]:
+def ahead_of(sights: Sequence[Sight], start: Sight, gap: int) -> tuple[float, float]:
     """Median of all pairs' slopes (Theil and Sen), slowing down: a speed is not kept for long."""
     pairs = [(a, b) for k, b in enumerate(sights) for a in sights[:k]]
     if not pairs:
