@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_COLUMNS = (("model", 10), ("size", 9), ("people", 6), ("ms/frame", 9), ("cpu ms", 8), ("peak MB", 8))
+_COLUMNS = (("model", 16), ("size", 9), ("people", 6), ("ms/frame", 9), ("cpu ms", 8), ("peak MB", 8))
 _ON_GPU = (("half ms/frame", 13), ("half peak MB", 12), ("largest alpha difference", 24))
 
 
@@ -53,7 +53,7 @@ def bench(
     """
 
     def action() -> None:
-        from vimatte.engine.bench import Case
+        from vimatte.engine.bench import Case, kinds_of
         from vimatte.engine.device import choose_device
         from vimatte.engine.registry import MATTING
 
@@ -63,27 +63,28 @@ def bench(
                 raise BackendError(f"There is no matting model '{name}'; there is: {', '.join(MATTING.names())}.")
         where = choose_device(device)
         cases = [
-            Case(matting=name, width=width, height=height, people=count, frames=frames, device=where)
+            Case(matting=name, width=width, height=height, people=count, frames=frames, device=where, weights=weights)
             for name in chosen
+            for weights in kinds_of(name, random=random)
             for width, height in _sizes(sizes)
             for count in _numbers(people)
         ]
-        _run(cases, where=where, random=random, limit=limit, as_json=as_json)
+        _run(cases, where=where, limit=limit, as_json=as_json)
 
     guarded(action, as_json=as_json)
 
 
-def _run(cases: list[Case], *, where: str, random: bool, limit: float, as_json: bool) -> None:
+def _run(cases: list[Case], *, where: str, limit: float, as_json: bool) -> None:
     from vimatte.engine.bench import RANDOM, random_weights, run_cases
 
     gpu = where.startswith("cuda")
-    _head(cases, where=where, random=random, as_json=as_json)
+    _head(cases, where=where, as_json=as_json)
     measured, lacking = 0, []
     with tempfile.TemporaryDirectory(prefix="vimatte.bench.") as temp:
-        place = Path(temp) if random else None
-        if place is not None:
-            for name in sorted({one for case in cases for one in RANDOM.get(case.matting, ())}):
-                random_weights(name, into=place)
+        place = Path(temp)
+        made_up = {(c.matting, c.weights) for c in cases if c.weights != "own"}
+        for name, weights in sorted({(one, weights) for matting, weights in made_up for one in RANDOM[matting]}):
+            random_weights(name, weights, into=place)
         _progress(cases, 0)
         try:
             for at, outcome in run_cases(cases, random=place, limit=limit):
@@ -105,11 +106,10 @@ def _run(cases: list[Case], *, where: str, random: bool, limit: float, as_json: 
         click.echo(f"not ready  {line}", err=True)
 
 
-def _head(cases: list[Case], *, where: str, random: bool, as_json: bool) -> None:
-    from vimatte.engine.bench import RANDOM
+def _head(cases: list[Case], *, where: str, as_json: bool) -> None:
     from vimatte.engine.device import describe_device
 
-    made_up = sorted({case.matting for case in cases} & set(RANDOM)) if random else []
+    made_up = sorted({case.matting for case in cases if case.weights != "own"})
     machine = {
         "vimatte": version("vimatte"),
         "date": datetime.now(UTC).date().isoformat(),
@@ -129,8 +129,8 @@ def _head(cases: list[Case], *, where: str, random: bool, as_json: bool) -> None
     )
     if made_up:
         click.echo(
-            f"RANDOM WEIGHTS: {', '.join(made_up)}. Their mattes mean nothing; a network that refines where it is "
-            f"unsure may do so elsewhere, and so be quicker or slower, with trained ones."
+            f"RANDOM WEIGHTS: {', '.join(made_up)}. Their mattes mean nothing. A network that refines where it is "
+            f"unsure is timed sure everywhere and unsure everywhere; trained ones lie between, as a rule near the first."
         )
     columns = (*_COLUMNS, *(_ON_GPU if where.startswith("cuda") else ()))
     click.echo(f"\n| {' | '.join(f'{name:<{width}}' for name, width in columns)} |")
@@ -139,7 +139,8 @@ def _head(cases: list[Case], *, where: str, random: bool, as_json: bool) -> None
 
 def _row(outcome: Outcome, *, gpu: bool) -> str:
     case, cost = outcome.case, outcome.cost
-    cells = [case.matting, f"{case.width}x{case.height}", str(case.people)]
+    of = f", {case.weights}" if case.weights in {"sure", "unsure"} else ""
+    cells = [f"{case.matting}{of}", f"{case.width}x{case.height}", str(case.people)]
     if cost is None:
         cells += [outcome.reason]
     else:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vimatte.engine.checkpoints.fit import new_network
 from vimatte.engine.checkpoints.sets import NETWORKS
 from vimatte.engine.device import choose_device
 from vimatte.engine.errors import BackendError, ConfigError, VimatteError
@@ -34,7 +35,19 @@ from vimatte.engine.testing.figures import drawn_figure
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import Instance, TrackSet
 
-__all__ = ["RANDOM", "Case", "Cost", "Outcome", "crossing_people", "measure", "random_weights", "run_case", "run_cases"]
+__all__ = [
+    "RANDOM",
+    "Case",
+    "Cost",
+    "Outcome",
+    "Weights",
+    "crossing_people",
+    "kinds_of",
+    "measure",
+    "random_weights",
+    "run_case",
+    "run_cases",
+]
 
 RANDOM: Mapping[str, tuple[str, ...]] = {
     "instmatt": ("instmatt",),
@@ -43,6 +56,20 @@ RANDOM: Mapping[str, tuple[str, ...]] = {
     "oavm": ("oavm",),
 }
 """Matting model -> the sets of weights that can be made up for it."""
+Weights = Literal["own", "made up", "sure", "unsure"]
+"""The user's; or made up: alphas near 0.5 everywhere (unsure), or 0 everywhere, before they are refined."""
+_SURE: Mapping[str, Mapping[str, float]] = {
+    "instmatt": {"decoder.refine_OS8.3.bias": -20.0},
+    "maggie_image": {
+        "decoder.refine_OS8.conv.4.weight": 0.0,
+        "decoder.refine_OS8.conv.4.bias": 1.0,
+        "decoder.refine_OS8.decoder_norm.weight": 0.0,
+        "decoder.refine_OS8.decoder_norm.bias": -1.0,
+    },
+    "msg_vim": {"decoder.refine_OS8.3.bias": -20.0},
+}
+"""Set -> what is filled with which number, so that the coarse alphas are 0: sets whose network refines where unsure."""
+_LIKE = {"maggie_video": "maggie_image"}
 _FIRST = 1001
 _POWER_STEPS = 20
 _FAULT = Literal["memory", "time", "not ready", "failed"]
@@ -58,6 +85,7 @@ class Case:
     people: int
     frames: int = 5
     device: str = "cpu"
+    weights: Weights = "own"
 
     def __post_init__(self) -> None:
         for what, value in (("width", self.width), ("height", self.height), ("people", self.people)):
@@ -111,7 +139,7 @@ def run_cases(
 ) -> Generator[tuple[int, Outcome]]:
     """Yield (place, outcome) of each case; the rest of a model that is not ready is left out.
 
-    `random` is the folder of `random_weights`, which the models of `RANDOM` take instead of the user's own.
+    `random` is the folder that `random_weights` filled for the cases that do not take the user's own.
     """
     lost: set[str] = set()
     for place, case in enumerate(cases):
@@ -125,8 +153,8 @@ def run_cases(
 def run_case(case: Case, *, random: Path | None = None, limit: float = 600.0) -> Outcome:
     """Measure a case in a process of its own; whatever happens to it is in the outcome. `limit` in seconds."""
     environment = dict(os.environ)
-    if random is not None and case.matting in RANDOM:
-        environment["VIMATTE_WEIGHTS"] = str(random)
+    if random is not None and case.weights != "own":
+        environment["VIMATTE_WEIGHTS"] = str(random / case.weights)
     command = [sys.executable, "-m", "vimatte.engine.bench", json.dumps(asdict(case))]
     try:
         ran = subprocess.run(
@@ -236,15 +264,24 @@ def crossing_people(case: Case) -> tuple[MemoryShot, TrackSet]:
     return shot, tracks
 
 
-def random_weights(name: str, *, into: Path) -> None:
-    """Write made-up weights for the set `name` below the folder `into`, laid out as in the cache."""
-    from vimatte.engine.checkpoints.fit import new_network
+def kinds_of(matting: str, *, random: bool) -> tuple[Weights, ...]:
+    """With which weights a model is measured."""
+    if not random or matting not in RANDOM:
+        return ("own",)
+    refines = any(_LIKE.get(name, name) in _SURE for name in RANDOM[matting])
+    return ("sure", "unsure") if refines else ("made up",)
 
+
+def random_weights(name: str, kind: Weights, *, into: Path) -> None:
+    """Write made-up weights for the set `name` to `into`/`kind`, laid out as in the cache."""
     torch.manual_seed(0)
     tensors = {key: tensor.detach().clone() for key, tensor in new_network(NETWORKS[name]).state_dict().items()}
     _settle(tensors)
-    (into / name).mkdir(parents=True)
-    save_file(tensors, into / name / "model.safetensors")
+    if kind == "sure":
+        for key, value in _SURE[_LIKE.get(name, name)].items():
+            tensors[key].fill_(value)
+    (into / kind / name).mkdir(parents=True)
+    save_file(tensors, into / kind / name / "model.safetensors")
 
 
 def _settle(tensors: dict[str, Tensor]) -> None:

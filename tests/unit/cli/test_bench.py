@@ -14,8 +14,19 @@ import torch
 from safetensors.torch import load_file
 
 from vimatte.engine import bench
-from vimatte.engine.bench import RANDOM, Case, Cost, Outcome, crossing_people, measure, random_weights, run_case
-from vimatte.engine.checkpoints import NETWORKS, load_state
+from vimatte.engine.bench import (
+    RANDOM,
+    Case,
+    Cost,
+    Outcome,
+    Weights,
+    crossing_people,
+    kinds_of,
+    measure,
+    random_weights,
+    run_case,
+)
+from vimatte.engine.checkpoints import NETWORKS
 from vimatte.engine.checkpoints.fit import fit, new_network
 from vimatte.engine.errors import ConfigError, VimatteError
 from vimatte.engine.matte import MatteFrame
@@ -128,11 +139,10 @@ def test_nothing_cannot_be_measured(what: str) -> None:
 
 
 def test_random_weights_fit_and_do_not_blow_up(cache: Path) -> None:
-    random_weights("msg_vim", into=cache)
-    tensors = load_file(cache / "msg_vim" / "model.safetensors")
+    random_weights("msg_vim", "unsure", into=cache)
+    tensors = load_file(cache / "unsure" / "msg_vim" / "model.safetensors")
     network = new_network(NETWORKS["msg_vim"])
     assert fit(tensors, network.state_dict()).whole
-    assert load_state("msg_vim").tensors.keys() == tensors.keys()
     for key in [k for k in tensors if k.endswith("weight_bar")]:
         stem = key.removesuffix("weight_bar")
         matrix = tensors[key].flatten(1)
@@ -140,8 +150,30 @@ def test_random_weights_fit_and_do_not_blow_up(cache: Path) -> None:
         assert float(used) == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=0.1)
 
 
+@pytest.mark.parametrize("kind", ["sure", "unsure"])
+@pytest.mark.parametrize("name", ["instmatt", "maggie_image", "maggie_video", "msg_vim"])
+def test_random_weights_are_sure_or_unsure_everywhere(name: str, kind: Weights, cache: Path) -> None:
+    random_weights(name, kind, into=cache)
+    network = new_network(NETWORKS[name]).eval()
+    network.load_state_dict(load_file(cache / kind / name / "model.safetensors"))
+    picture, mask = torch.rand(1, 3, 3, 64, 64), torch.zeros(1, 3, 1, 64, 64)
+    mask[..., 16:48, 16:48] = 1.0
+    with torch.no_grad():
+        if "maggie" in name:
+            coarse = network(picture, mask).os8
+        elif name == "instmatt":
+            coarse = network(torch.cat([picture[0], mask[0], mask[0], 1 - mask[0]], dim=1)).os8
+        else:
+            coarse = network(torch.cat([picture, mask, mask], dim=2))[0].os8
+    unsure = ((coarse >= 1 / 255) & (coarse <= 254 / 255)).float().mean()
+    assert float(unsure) == (0.0 if kind == "sure" else 1.0)
+
+
 def test_every_published_model_has_its_sets() -> None:
     assert {name for names in RANDOM.values() for name in names} == set(NETWORKS)
+    assert kinds_of("maggie", random=True) == ("sure", "unsure")
+    assert kinds_of("oavm", random=True) == ("made up",)
+    assert kinds_of("maggie", random=False) == kinds_of("rvm", random=True) == ("own",)
 
 
 def measured(case: Case, **_: Any) -> Outcome:
@@ -186,12 +218,12 @@ def test_random_weights_are_said_in_the_title_and_taken(monkeypatch: pytest.Monk
 
     def look(case: Case, *, random: Path, limit: float) -> Outcome:
         seen.append(random)
-        assert (random / "oavm" / "model.safetensors").is_file()
+        assert (random / case.weights / "oavm" / "model.safetensors").is_file()
         return Outcome(case=case, cost=Cost(ms_per_frame=1.0, cpu_ms_per_frame=1.0, peak_mb=1.0))
 
-    def write(name: str, *, into: Path) -> None:
-        (into / name).mkdir()
-        (into / name / "model.safetensors").touch()
+    def write(name: str, kind: str, *, into: Path) -> None:
+        (into / kind / name).mkdir(parents=True)
+        (into / kind / name / "model.safetensors").touch()
 
     monkeypatch.setattr(bench, "run_case", look)
     monkeypatch.setattr(bench, "random_weights", write)
