@@ -1,6 +1,6 @@
 """The decoder of MSG-VIM and InstMatt: alphas at three scales, coarse to fine (Yu et al., MGMatting, CVPR 2021)."""
 
-# ruff: noqa: N803, N806 - names carry shapes: N pictures, C channels, H height, W width
+# ruff: noqa: N803, N806 - names carry shapes: N pictures, C channels, H height, W width; x2 is a map of 1/2 the size
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vimatte.engine.matting.common.encoder import Encoded
 from vimatte.engine.matting.common.spectral import PowerSteps, SpectralConv
 from vimatte.engine.matting.common.up_blocks import SLOPE, head, up_stage
 
-__all__ = ["Decoder", "Scales"]
+__all__ = ["Decoder", "Scales", "alpha_of"]
 
 
 class Scales(NamedTuple):
@@ -47,23 +47,34 @@ class Decoder(nn.Module):
     ) -> Scales:
         """Decode (n, 512, h/32, w/32); `guide` acts on the identity path that enters `layer4`, (n, 32, h/2, w/2)."""
         f1, f2, f3, f4, f5 = encoded.details
-        x16 = self.layer1(deep_NCHW) + f5
-        x8 = self.layer2(x16) + f4
-        x4 = self.layer3(x8) + f3
-        first, *others = self.layer4
-        x2 = first(x4, guide=guide)
-        for block in others:
-            x2 = block(x2)
-        x1 = F.leaky_relu_(self.bn1(self.conv1(x2 + f2)), SLOPE) + f1
+        x8, x4 = self.at_quarter(deep_NCHW, f5, f4, f3)
+        x1 = self.at_full(self.at_half(x4, f2, guide=guide), f1)
         return Scales(
-            os8=_alpha(self.refine_OS8(x8), larger=8),
-            os4=_alpha(self.refine_OS4(x4), larger=4),
-            os1=_alpha(self.refine_OS1(x1), larger=1),
+            os8=alpha_of(self.refine_OS8(x8), larger=8),
+            os4=alpha_of(self.refine_OS4(x4), larger=4),
+            os1=alpha_of(self.refine_OS1(x1)),
             feature=x1,
         )
 
+    def at_quarter(self, deep_NCHW: Tensor, f5: Tensor, f4: Tensor, f3: Tensor) -> tuple[Tensor, Tensor]:
+        """Features that the alphas at strides 8 and 4 are computed from: (n, 128, h/8, w/8), (n, 64, h/4, w/4)."""
+        x8 = self.layer2(self.layer1(deep_NCHW) + f5) + f4
+        return x8, self.layer3(x8) + f3
 
-def _alpha(logits_NCHW: Tensor, *, larger: int) -> Tensor:
+    def at_half(self, x4: Tensor, f2: Tensor, *, guide: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Features (n, 32, h/2, w/2)."""
+        first, *others = self.layer4
+        x2: Tensor = first(x4, guide=guide)
+        for block in others:
+            x2 = block(x2)
+        return x2 + f2
+
+    def at_full(self, x2: Tensor, f1: Tensor) -> Tensor:
+        """Features (n, 32, h, w) that the finest alpha is computed from."""
+        return F.leaky_relu_(self.bn1(self.conv1(x2)), SLOPE) + f1
+
+
+def alpha_of(logits_NCHW: Tensor, *, larger: int = 1) -> Tensor:
     """Enlarge logits, then (tanh z + 1) / 2; the other order would blur the edge."""
     if larger > 1:
         logits_NCHW = F.interpolate(logits_NCHW, scale_factor=larger, mode="bilinear", align_corners=False)

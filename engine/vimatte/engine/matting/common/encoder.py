@@ -42,14 +42,18 @@ class Encoder(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Encoded:
         """Encode (n, inward, h, w)."""
+        x2, x4, x8, x16 = self.trunk(x_NCHW)
+        f1, f2, f3, f4, f5 = (d(x) for d, x in zip(self.shortcut, (x_NCHW, x2, x4, x8, x16), strict=True))
+        return Encoded(self.layer_bottleneck(x16), (f1, f2, f3, f4, f5))
+
+    def trunk(self, x_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Give the maps at 1/2 to 1/16 of the size that the branches of detail and the bottleneck start from."""
         x2 = self.bn1(self.conv1(x_NCHW)).relu_()
         x2 = self.bn2(self.conv2(x2)).relu_()
         x4 = self.bn3(self.conv3(x2)).relu_()
         x4 = self.layer1(x4)
         x8 = self.layer2(x4)
-        x16 = self.layer3(x8)
-        f1, f2, f3, f4, f5 = (d(x) for d, x in zip(self.shortcut, (x_NCHW, x2, x4, x8, x16), strict=True))
-        return Encoded(self.layer_bottleneck(x16), (f1, f2, f3, f4, f5))
+        return x2, x4, x8, self.layer3(x8)
 
 
 class _Block(nn.Module):

@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor
 
 __all__ = ["dilate", "ellipse", "unknown"]
@@ -17,28 +15,33 @@ _LEAST = torch.tensor(1.0 / 255.0, dtype=torch.float32).item()
 _MOST = torch.tensor(1.0 - 1.0 / 255.0, dtype=torch.float32).item()
 
 
-@cache
 def ellipse(size: int) -> Tensor:
-    """Structuring element (size, size), bool: row i covers c +- round(c sqrt(1 - ((i - c) / c)^2)), c = size // 2.
-
-    For even sizes it is not symmetric. It is what OpenCV calls an ellipse.
-    """
-    centre = size // 2
+    """Structuring element (size, size), bool, of what OpenCV calls an ellipse. For even sizes it is not symmetric."""
     element = torch.zeros(size, size, dtype=torch.bool)
-    for row in range(size):
-        far = centre * ((centre**2 - (row - centre) ** 2) / centre**2) ** 0.5 if centre else 0.0
-        element[row, max(0, centre - round(far)) : centre + round(far) + 1] = True
+    for row, far in enumerate(_reaches(size)):
+        element[row, size // 2 - far : size // 2 + far + 1] = True
     return element
 
 
 def dilate(mask: Tensor, width: int) -> Tensor:
     """Grow bool masks (..., h, w) by an ellipse `width` across; outside the picture nothing is set."""
-    kernel = ellipse(width).to(mask.device, torch.float32)
-    before = width // 2
-    after = width - 1 - before
-    flat_N1HW = mask.reshape(-1, 1, *mask.shape[-2:]).to(torch.float32)
-    hits = F.conv2d(F.pad(flat_N1HW, (before, after, before, after)), kernel[None, None])
-    return (hits > 0.5).reshape(mask.shape)
+    height, length = mask.shape[-2:]
+    before, after = width // 2, width - 1 - width // 2
+    grid = mask.new_zeros((*mask.shape[:-2], height + width - 1, length + width - 1))
+    grid[..., before : before + height, before : before + length] = mask
+    # Rows from the narrowest to the widest, so that what was spread sideways for one is spread on for the next.
+    spread = grid[..., before : before + length].clone()
+    left = right = 0
+    out = torch.zeros_like(mask)
+    for row, far in sorted(enumerate(_reaches(width)), key=lambda pair: pair[1]):
+        while left < far:
+            left += 1
+            spread |= grid[..., before - left : before - left + length]
+        while right < min(far, after):
+            right += 1
+            spread |= grid[..., before + right : before + right + length]
+        out |= spread[..., row : row + height, :]
+    return out
 
 
 def unknown(alpha: Tensor, width: int | Sequence[int], *, ends: bool = True) -> Tensor:
@@ -51,3 +54,9 @@ def unknown(alpha: Tensor, width: int | Sequence[int], *, ends: bool = True) -> 
         return dilate(inside, width)
     flat_NHW = inside.reshape(-1, *alpha.shape[-2:])
     return torch.stack([dilate(one, own) for one, own in zip(flat_NHW, width, strict=True)]).reshape(alpha.shape)
+
+
+def _reaches(size: int) -> list[int]:
+    """How far each row of an ellipse goes to both sides of the column c = size // 2: round(c sqrt(1 - (dy / c)^2))."""
+    centre = size // 2
+    return [round((centre**2 - (row - centre) ** 2) ** 0.5) for row in range(size)]
