@@ -83,3 +83,10 @@ def network_input(frames_u8: NDArray[np.uint8]) -> Tensor:
     planes = torch.from_numpy(frames_u8).permute(0, 3, 1, 2).float() / 255.0
     mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     return (planes - mean[:, None, None]) / spread[:, None, None]
+
+
+def settled_weights(*, video: bool) -> dict[str, Tensor]:
+    """Weights of either network without files; mattes of them mean nothing."""
+    with torch.device("meta"):
+        shapes = {key: tuple(value.shape) for key, value in Maggie(video=video).state_dict().items()}
+    return maggie_weights(shapes, overrides={}, settled=True)

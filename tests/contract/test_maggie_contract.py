@@ -1,0 +1,218 @@
+"""MaGGIe keeps the contract of every matting model, and promises of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vimatte.engine.errors import BackendError, DeviceError
+from vimatte.engine.masks import BoolMask
+from vimatte.engine.matte import MatteFrame
+from vimatte.engine.matting.maggie import MaggieMatting
+from vimatte.engine.matting.maggie.network import Encoded, Maggie, Mattes
+from vimatte.engine.matting.model import MattingModel
+from vimatte.engine.testing.matting_contract import MattingContract, crossing_shot, tracks_of
+from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.tracks import TrackSet
+
+from support.maggie_weights import settled_weights
+
+SHORT = 64
+
+
+@cache
+def weights(video: bool) -> dict[str, Tensor]:
+    return settled_weights(video=video)
+
+
+@cache
+def shared(video: bool) -> MaggieMatting:
+    """Contract tests that compare models make their own; the others need not fold 30 million numbers again."""
+    return MaggieMatting(device="cpu", state=weights(video), short_side=SHORT)
+
+
+class TestVideo(MattingContract):
+    trained = False
+
+    def make(self) -> MattingModel:
+        return shared(True)
+
+    @pytest.mark.slow
+    def test_any_chunking_gives_the_same_bytes(self) -> None:
+        super().test_any_chunking_gives_the_same_bytes()
+
+    @pytest.mark.slow
+    def test_memory_does_not_grow_with_the_shot(self) -> None:
+        super().test_memory_does_not_grow_with_the_shot()
+
+    @pytest.mark.slow
+    def test_masks_beyond_reach_do_not_matter(self) -> None:
+        super().test_masks_beyond_reach_do_not_matter()
+
+
+class TestImage(MattingContract):
+    trained = False
+
+    def make(self) -> MattingModel:
+        return shared(False)
+
+    @pytest.mark.slow
+    def test_memory_does_not_grow_with_the_shot(self) -> None:
+        super().test_memory_does_not_grow_with_the_shot()
+
+
+def test_chunks_across_stretches_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vimatte.engine.matting.maggie import model as module
+
+    monkeypatch.setattr(module, "_LENGTH", 3)
+    shot, tracks = _crossing(8)
+    numbers = list(shot.frames)
+    whole = {m.number: m.alphas.tobytes() for m in shared(True).mattes(shot, tracks, numbers)}
+    assert list(whole) == numbers
+    for chunk in (numbers[3:4], numbers[4:7], numbers[-1:], [numbers[0], numbers[-2]]):
+        for mattes in shared(True).mattes(shot, tracks, chunk):
+            assert mattes.alphas.tobytes() == whole[mattes.number], f"frame {mattes.number} of {chunk}"
+
+
+def test_the_frame_before_is_handed_on() -> None:
+    """Windows get the middle mattes of the one before, first none; the first frame of a window is then left alone."""
+    shot, tracks = _crossing(5)
+    seen, network = _watched()
+    try:
+        list(shared(True).mattes(shot, tracks, list(shot.frames)))
+    finally:
+        del network.decode
+    (before_1, skip_1, out_1), (before_2, skip_2, out_2), (before_3, _, _) = seen
+    assert (before_1, skip_1, skip_2) == (None, 0, 1)
+    assert before_2 is not None
+    assert before_3 is not None
+    assert torch.equal(before_2, out_1.refined[:, 1])
+    assert torch.equal(before_3, out_2.refined[:, 1])
+    assert out_1.region[0, 0].any()
+    assert not out_2.region[0, 0].any()
+
+
+def test_windows_without_people_are_not_computed() -> None:
+    pictures, alphas = crossing_shot(8)
+    masks: list[list[BoolMask | None]] = [[a > 0.5 for a in on_frame] for on_frame in alphas]
+    for on_frame in masks[:5]:
+        on_frame[0] = on_frame[1] = None
+    tracks = tracks_of(masks, height=72, width=96)
+    seen, network = _watched()
+    try:
+        found = list(shared(True).mattes(MemoryShot(pictures), tracks, [1001, 1002, 1003, 1006]))
+    finally:
+        del network.decode
+    # Windows around frames 1005 and 1006 see somebody; those before see nobody.
+    assert len(seen) == 2
+    assert [bool(m.alphas.any()) for m in found] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("video", [False, True])
+def test_more_people_than_slots(video: bool) -> None:
+    masks: list[BoolMask | None] = []
+    for row in range(12):
+        mask = np.zeros((48, 64), bool)
+        mask[(row // 4) * 16 : (row // 4) * 16 + 14, (row % 4) * 16 : (row % 4) * 16 + 14] = True
+        masks.append(mask)
+    pictures = [np.random.default_rng(n).random((48, 64, 3), np.float32) for n in range(3)]
+    tracks = tracks_of([masks, masks, [*masks[:11], None]], height=48, width=64)
+    found = _all(shared(video), pictures, tracks)
+    for mattes in found:
+        assert mattes.alphas.sum(axis=0, dtype=np.float64).max() <= 1.0
+    assert found[0].alphas.any(axis=(1, 2)).all()
+    assert not found[2].alphas[11].any()
+
+
+def test_people_too_small_for_the_network_keep_their_masks() -> None:
+    mask = np.zeros((4 * SHORT, 4 * SHORT), bool)
+    mask[1, 1] = True
+    pictures = [np.full((4 * SHORT, 4 * SHORT, 3), 0.5, np.float32)] * 3
+    tracks = tracks_of([[mask]] * 3, height=4 * SHORT, width=4 * SHORT)
+    for video in (False, True):
+        for mattes in _all(shared(video), pictures, tracks):
+            assert np.array_equal(mattes.alphas[0], mask.astype(np.float32))
+
+
+def test_a_still_goes_through_the_video_network_as_three_frames() -> None:
+    shot, tracks = _crossing(1)
+    seen, network = _watched()
+    try:
+        (mattes,) = shared(True).mattes(shot, tracks, [1001])
+    finally:
+        del network.decode
+    ((_, _, out),) = seen
+    assert out.refined.shape[1] == 3
+    assert mattes.alphas.any()
+
+
+def test_slivers_are_made_smaller() -> None:
+    model = shared(False)
+    assert model._size((72, 96)) == (64, 85)
+    assert model._size((10, 1000)) == (2, 256)
+    assert model._size((1, 4000)) == (1, 4000)
+
+
+def test_settings_name_the_weights_and_the_size() -> None:
+    one, other = shared(False).settings, shared(True).settings
+    assert one["short_side"] == SHORT
+    assert len(str(one["weights.maggie_image"])) == 64
+    assert len(str(other["weights.maggie_video"])) == 64
+
+
+def test_weights_given_are_left_alone_and_wrong_ones_refused() -> None:
+    state = weights(False)
+    before = {key: value.clone() for key, value in state.items()}
+    MaggieMatting(state=state)
+    assert all(torch.equal(state[key], before[key]) for key in before)
+    fewer = {key: value for key, value in state.items() if not key.startswith("aspp.")}
+    with pytest.raises(BackendError, match=r"image network.*missing"):
+        MaggieMatting(state=fewer)
+
+
+def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
+    with pytest.raises(BackendError, match="vimatte weights pull maggie_video"):
+        MaggieMatting()
+
+
+def test_too_little_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    shot, tracks = _crossing(1)
+    monkeypatch.setattr(Maggie, "encode", full)
+    with pytest.raises(DeviceError, match="--proxy 2"):
+        list(shared(False).mattes(shot, tracks, [1001]))
+
+
+def _watched() -> tuple[list[tuple[Tensor | None, int, Mattes]], Maggie]:
+    """Every call of the shared video network's second half; delete `network.decode` when done."""
+    network = shared(True)._networks.video
+    assert network is not None
+    decode, seen = network.decode, []
+
+    def watched(encoded: Encoded, **options: Any) -> Mattes:
+        out = decode(encoded, **options)
+        seen.append((options["previous_BNHW"], options.get("skip", 0), out))
+        return out
+
+    network.decode = watched
+    return seen, network
+
+
+def _crossing(count: int) -> tuple[MemoryShot, TrackSet]:
+    pictures, alphas = crossing_shot(count)
+    return MemoryShot(pictures), tracks_of([[a > 0.5 for a in on_frame] for on_frame in alphas], height=72, width=96)
+
+
+def _all(model: MattingModel, pictures: Sequence[np.ndarray], tracks: TrackSet) -> list[MatteFrame]:
+    shot = MemoryShot(list(pictures))
+    return list(model.mattes(shot, tracks, list(shot.frames)))
