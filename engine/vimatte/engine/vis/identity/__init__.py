@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from vimatte.engine.vis.identity.link import SETTINGS
+from collections.abc import Mapping
+
+from vimatte.engine.vis.identity import link, settle
 from vimatte.engine.vis.identity.track import Detection, Identity, IdentityOptions, IdentityTracker, identify
 
 __all__ = ["SETTINGS", "Detection", "Identity", "IdentityOptions", "IdentityTracker", "identify"]
+
+SETTINGS: Mapping[str, str | int | float] = {**link.SETTINGS, **settle.SETTINGS}
+"""Everything that decides who is who."""

@@ -14,7 +14,7 @@ from vimatte.engine.vis.identity.sight import Chain, Sight, colour_distance
 __all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets", "weave"]
 
 SETTINGS: Mapping[str, str | int | float] = {
-    "identity": "whole shot 1",
+    "identity": "whole shot 2",
     "near": 4,
     "sure_iou": 0.25,
     "sure_margin": 0.6,

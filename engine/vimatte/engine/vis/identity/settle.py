@@ -67,8 +67,7 @@ class _Lives:
     def __init__(self, chains: Sequence[Chain], scene: Sequence[int]) -> None:
         self.sights: list[list[Sight]] = [list(c.sights) for c in chains]
         self._scene = scene
-        colours, self._weight = _compressed(chains)
-        self._colour = dict(colours)
+        self._colour, self._weight = _compressed(chains)
         self._size = [c.size for c in chains]
 
     def make(self, pair: tuple[int, int], move: _Move) -> None:
@@ -159,7 +158,7 @@ class _Lives:
 
     def _sums(self, k: int, times: Sequence[int]) -> list[NDArray[np.float64]]:
         """Sum of colours up to each of `times`, and of all."""
-        total = np.zeros(_DIMENSIONS)
+        total = np.zeros_like(next(iter(self._colour.values())))
         out: list[NDArray[np.float64]] = []
         rest = list(self.sights[k])
         for t in (*times, rest[-1].at + 1):
@@ -203,8 +202,10 @@ Key = tuple[int, int]
 def _compressed(chains: Sequence[Chain]) -> tuple[dict[Key, NDArray[np.float64]], dict[Key, float]]:
     """Colours with few numbers each (their scalar products are kept), and how much each sight says of its person."""
     sights = [s for c in chains for s in c.sights]
-    table = np.array([s.colour for s in sights], np.float64).reshape(len(sights), -1)
-    _, axes = np.linalg.eigh(table.T @ table) if len(sights) else (None, np.zeros((table.shape[1], 0)))
+    if not sights:
+        return {}, {}
+    table = np.array([s.colour for s in sights], np.float64)
+    _, axes = np.linalg.eigh(table.T @ table)
     short = table @ axes[:, ::-1][:, :_DIMENSIONS]
     colours = {(s.at, s.index): row for s, row in zip(sights, short, strict=True)}
     weights: dict[Key, float] = {}
