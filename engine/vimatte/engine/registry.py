@@ -64,5 +64,6 @@ MATTING = Table(
         "masks": "vimatte.engine.matting.masks:MaskMattes",
         "msg-vim": "vimatte.engine.matting.msg_vim:MsgVim",
         "oavm": "vimatte.engine.matting.oavm:Oavm",
+        "rvm": "vimatte.engine.matting.rvm:Rvm",
     },
 )

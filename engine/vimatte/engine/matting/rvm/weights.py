@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.errors import BackendError
 from vimatte.engine.matting.rvm.network import RvmNetwork
 from vimatte.engine.matting.rvm.onnx_file import read_convolutions
+from vimatte.engine.weights import file_sha256, folder, locate
 
-__all__ = ["read_state"]
+__all__ = ["open_network", "read_state"]
+
+_SET = "rvm"
+_FILE = "rvm_mobilenetv3_fp32.onnx"
+
+
+def open_network(state: Mapping[str, Tensor] | None) -> tuple[RvmNetwork, str]:
+    """Return the network, in evaluation, with the weights given or those in the cache, and their sha256.
+
+    Raises BackendError where the cache has none, or where those in memory do not fit.
+    """
+    network = RvmNetwork()
+    if state is None:
+        if not (folder(_SET) / _FILE).is_file():
+            raise BackendError(
+                f"The matting model 'rvm' needs weights that are not in {folder(_SET)}; type: vimatte weights pull rvm "
+                f"(its licence, GPL-3.0, has to be accepted), or take --matting classical, which needs none."
+            )
+        path = locate(_SET)[_FILE]
+        state, sha256 = read_state(path), file_sha256(path)
+    else:
+        sha256 = _digest(state)
+    differs = fit(state, network.state_dict())
+    if not differs.whole:
+        raise BackendError(f"The weights given do not fit Robust Video Matting ({differs}); give all of them.")
+    network.load_state_dict(dict(state))
+    return network.eval(), sha256
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -35,14 +65,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state[f"{name}.weight"] = torch.from_numpy(one.weight)
         if one.bias is not None:
             state[f"{name}.bias"] = torch.from_numpy(one.bias)
-    wrong = sorted(
-        name
-        for name in {*wanted, *state}
-        if name not in wanted or name not in state or wanted[name].shape != state[name].shape
-    )
-    if wrong:
+    differs = fit(state, wanted)
+    if not differs.whole:
         raise BackendError(
-            f"{path} is another network than Robust Video Matting with MobileNetV3: {len(wrong)} tensors do not fit, "
-            f"the first is {wrong[0]}; type: vimatte weights pull rvm"
+            f"{path} is another network than Robust Video Matting with MobileNetV3 ({differs}); "
+            f"type: vimatte weights pull rvm"
         )
     return state
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """Sha256 over names and numbers of weights that came from no file."""
+    hasher = hashlib.sha256()
+    for key in sorted(state):
+        hasher.update(f"{key}{tuple(state[key].shape)}".encode())
+        hasher.update(state[key].detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
