@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from vimatte.engine.matting.common.decoder import Scales
 from vimatte.engine.matting.common.fold import fold
-from vimatte.engine.matting.common.pictures import normalised
 from vimatte.engine.matting.common.unknown import unknown
 from vimatte.engine.matting.msg_vim.guidance import OS1_WIDTH, OS4_WIDTH, fuse
 from vimatte.engine.matting.msg_vim.network import Network
 
-from support.recipe_weights import MSG_VIM, draw, recipe_weights, shapes_of
+from support.recipe_weights import draw
 
+Load = Callable[[str], tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]
+Clip = Callable[..., Tensor]
 EVAL, TRAIN = 3e-5, 2e-4
 """Of alphas; the reference in float32 is 7e-6 and 6e-5 from itself in float64."""
 FEATURE = 2e-5
@@ -32,41 +33,9 @@ FLIPPED = 5e-4
 """Share of the pixels that may fall on the other side of a threshold."""
 
 
-@pytest.fixture(scope="module")
-def folder(goldens: Path) -> Path:
-    return goldens / "msg_vim"
-
-
-@pytest.fixture(scope="module")
-def weights(folder: Path) -> dict[str, Tensor]:
-    return recipe_weights(shapes_of(folder / "keys.json"), MSG_VIM)
-
-
-@pytest.fixture(scope="module")
-def trained(weights: Mapping[str, Tensor]) -> Network:
-    network = Network()
-    network.load_state_dict(weights, strict=True)
-    return network.eval()
-
-
 @pytest.fixture(scope="module", params=["as stored", "folded"])
 def network(trained: Network, request: pytest.FixtureRequest) -> Network:
     return trained if request.param == "as stored" else fold(deepcopy(trained))
-
-
-def load(path: Path) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    return arrays, json.loads(str(arrays.pop("meta_json")))
-
-
-def clip(images: NDArray[np.uint8], target: NDArray[np.uint8], others: NDArray[np.uint8]) -> Tensor:
-    """(1, t, 5, h, w)."""
-    frames = [
-        torch.cat([normalised(image.astype(np.float32) / 255), torch.from_numpy(np.stack([one, other])).float()])
-        for image, one, other in zip(images, target, others, strict=True)
-    ]
-    return torch.stack(frames)[None]
 
 
 @torch.inference_mode()
@@ -103,9 +72,9 @@ def test_norms_are_those_that_the_stored_vectors_give(folder: Path, trained: Net
         assert sigma < 0.95 * true
 
 
-def test_every_part_on_the_way(folder: Path, network: Network) -> None:
+def test_every_part_on_the_way(load: Load, clip: Clip, network: Network) -> None:
     """Features after each stage of the encoder and the decoder, on one clip of three frames."""
-    golden, meta = load(folder / "golden_net128.npz")
+    golden, meta = load("net128")
     seen: dict[str, Tensor] = {}
     hooks = [
         # A stage of the decoder is walked block by block, so its last block answers for it.
@@ -127,8 +96,8 @@ def test_every_part_on_the_way(folder: Path, network: Network) -> None:
 
 
 @pytest.mark.parametrize("of", [0, 1])
-def test_alphas_of_a_clip(folder: Path, network: Network, of: int) -> None:
-    golden, _ = load(folder / "golden_net128.npz")
+def test_alphas_of_a_clip(load: Load, clip: Clip, network: Network, of: int) -> None:
+    golden, _ = load("net128")
     masks = golden["mask_u8"]
     scales = run(network, clip(golden["image_rgb_u8"], masks[of], masks[1 - of]))
     check(scales.os1, golden[f"inst{of}/alpha_os1"])
@@ -142,23 +111,23 @@ def test_alphas_of_a_clip(folder: Path, network: Network, of: int) -> None:
     assert not (apart & ~flipped).any()
 
 
-def test_fusion_alone_is_exact(folder: Path) -> None:
-    golden, _ = load(folder / "golden_net128.npz")
+def test_fusion_alone_is_exact(load: Load) -> None:
+    golden, _ = load("net128")
     maps = [torch.from_numpy(golden[f"inst0/alpha_os{k}_c0"])[:, None] for k in (8, 4)]
     os1 = torch.from_numpy(golden["inst0/alpha_os1"])
     assert np.array_equal(fuse(Scales(*maps, os1, os1)).numpy(), golden["inst0/fused"])
 
 
 @pytest.mark.parametrize("length", [6, 3, 1])
-def test_the_recurrence_begins_anew_with_every_chunk(folder: Path, network: Network, length: int) -> None:
-    golden, _ = load(folder / "golden_chunks.npz")
+def test_the_recurrence_begins_anew_with_every_chunk(load: Load, clip: Clip, network: Network, length: int) -> None:
+    golden, _ = load("chunks")
     x = clip(golden["image_rgb_u8"], golden["tg_u8"], golden["re_u8"])
     alphas = torch.cat([run(network, chunk).os1[:, 0] for chunk in x.split(length, dim=1)])
     check(alphas, golden[f"chunk{length}/alpha_os1_c0"])
 
 
-def test_frames_one_by_one_with_the_state_are_the_chunk(folder: Path, network: Network) -> None:
-    golden, _ = load(folder / "golden_chunks.npz")
+def test_frames_one_by_one_with_the_state_are_the_chunk(load: Load, clip: Clip, network: Network) -> None:
+    golden, _ = load("chunks")
     x = clip(golden["image_rgb_u8"], golden["tg_u8"], golden["re_u8"])
     state = None
     alphas = []
@@ -169,9 +138,9 @@ def test_frames_one_by_one_with_the_state_are_the_chunk(folder: Path, network: N
     check(torch.cat(alphas), golden["chunk6/alpha_os1_c0"])
 
 
-def test_training(folder: Path, weights: Mapping[str, Tensor]) -> None:
+def test_training(load: Load, clip: Clip, folder: Path, weights: Mapping[str, Tensor]) -> None:
     """Two forward passes in training mode, the state after each, and the gradient of the second."""
-    golden, meta = load(folder / "golden_train.npz")
+    golden, meta = load("train")
     network = Network()
     network.load_state_dict(weights)
     network.train()

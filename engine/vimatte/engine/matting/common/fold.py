@@ -101,5 +101,5 @@ def _rescale(conv: nn.Conv2d | nn.ConvTranspose2d, gain: Tensor, shift: Tensor) 
     """Change `conv` so that it gives gain * y + shift where it gave y."""
     shape = (1, -1, 1, 1) if isinstance(conv, nn.ConvTranspose2d) else (-1, 1, 1, 1)
     bias = shift if conv.bias is None else conv.bias.double() * gain + shift
-    conv.weight.copy_(conv.weight.double() * gain.reshape(shape))
+    conv.weight.mul_(gain.to(conv.weight.dtype).reshape(shape))
     conv.bias = nn.Parameter(bias.to(conv.weight.dtype))
