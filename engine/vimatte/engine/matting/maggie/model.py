@@ -135,7 +135,7 @@ class MaggieMatting:
         available = shot.frames.numbers
         last = len(available) - 2
         first = max(1, available.index((*stretch.warm_up, *stretch.frames)[0]))
-        until = min(last, available.index(stretch.wanted[-1]))
+        until = max(first, min(last, available.index(stretch.wanted[-1])))
         # Who goes through the network together must not hang on which of the stretch's frames were asked for.
         whole = available[first - 1 : min(last, available.index(stretch.frames[-1])) + 2]
         here = [one for one in tracks.ids if any(n in tracks.masks[one] for n in whole)]
