@@ -117,9 +117,9 @@ def test_boxes_are_thirty_pixels_wider_and_end_before_the_last() -> None:
     box = boxes(alphas)
     rows, columns = box[0, 0].any(1).nonzero()[:, 0], box[0, 0].any(0).nonzero()[:, 0]
     # A tenth is reached three rows and two columns further out, and 122 rows and 154 columns become 128 and 160: rows
-    # 57 to 72, columns 69 to 91. The ends, 30 further, are exclusive.
+    # 57 to 72, columns 67 to 92. The ends, 30 further, are exclusive.
     assert (rows[0].item(), rows[-1].item()) == (27, 101)
-    assert (columns[0].item(), columns[-1].item()) == (39, 120)
+    assert (columns[0].item(), columns[-1].item()) == (37, 121)
     assert box[0, 1].all()
 
 
