@@ -57,19 +57,26 @@ RANDOM: Mapping[str, tuple[str, ...]] = {
 }
 """Matting model -> the sets of weights that can be made up for it."""
 Weights = Literal["own", "made up", "sure", "unsure"]
-"""The user's; or made up: alphas near 0.5 everywhere (unsure), or 0 everywhere, before they are refined."""
-_SURE: Mapping[str, Mapping[str, float]] = {
-    "instmatt": {"decoder.refine_OS8.3.bias": -20.0},
-    "maggie_image": {
-        "decoder.refine_OS8.conv.4.weight": 0.0,
-        "decoder.refine_OS8.conv.4.bias": 1.0,
-        "decoder.refine_OS8.decoder_norm.weight": 0.0,
-        "decoder.refine_OS8.decoder_norm.bias": -1.0,
+"""The user's; or made up, so that before refinement every alpha is unsure, or every one sure."""
+_HEADS = ("decoder.refine_OS8.3.bias", "decoder.refine_OS4.3.bias", "decoder.refine_OS1.3.bias")
+_MAGGIE: Mapping[Weights, Mapping[str, tuple[float, ...]]] = {
+    "sure": {
+        "decoder.refine_OS8.conv.4.weight": (0.0,),
+        "decoder.refine_OS8.conv.4.bias": (1.0,),
+        "decoder.refine_OS8.decoder_norm.weight": (0.0,),
+        "decoder.refine_OS8.decoder_norm.bias": (-1.0,),
     },
-    "msg_vim": {"decoder.refine_OS8.3.bias": -20.0},
+    "unsure": {},
 }
-"""Set -> what is filled with which number, so that the coarse alphas are 0: sets whose network refines where unsure."""
-_LIKE = {"maggie_video": "maggie_image"}
+_SHAPED: Mapping[str, Mapping[Weights, Mapping[str, tuple[float, ...]]]] = {
+    # Unsure: targets of 0.006, which is more than 1/255, and less than what makes two people one and leaves both out.
+    "instmatt": {"sure": {_HEADS[0]: (-20.0, -20.0, 20.0)}, "unsure": dict.fromkeys(_HEADS, (-2.555, 0.0, 0.0))},
+    "maggie_image": _MAGGIE,
+    "maggie_video": _MAGGIE,
+    "msg_vim": {"sure": {_HEADS[0]: (-20.0, -20.0)}, "unsure": {}},
+}
+"""Set of a network that refines where it is unsure -> what its random weights are overwritten with, for one or each
+channel. Alphas of weights drawn at random are near 0.5."""
 _FIRST = 1001
 _POWER_STEPS = 20
 _FAULT = Literal["memory", "time", "not ready", "failed"]
@@ -268,7 +275,7 @@ def kinds_of(matting: str, *, random: bool) -> tuple[Weights, ...]:
     """With which weights a model is measured."""
     if not random or matting not in RANDOM:
         return ("own",)
-    refines = any(_LIKE.get(name, name) in _SURE for name in RANDOM[matting])
+    refines = any(name in _SHAPED for name in RANDOM[matting])
     return ("sure", "unsure") if refines else ("made up",)
 
 
@@ -277,9 +284,8 @@ def random_weights(name: str, kind: Weights, *, into: Path) -> None:
     torch.manual_seed(0)
     tensors = {key: tensor.detach().clone() for key, tensor in new_network(NETWORKS[name]).state_dict().items()}
     _settle(tensors)
-    if kind == "sure":
-        for key, value in _SURE[_LIKE.get(name, name)].items():
-            tensors[key].fill_(value)
+    for key, values in _SHAPED.get(name, {}).get(kind, {}).items():
+        tensors[key].copy_(torch.tensor(values))
     (into / kind / name).mkdir(parents=True)
     save_file(tensors, into / kind / name / "model.safetensors")
 
