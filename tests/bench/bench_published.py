@@ -1,0 +1,85 @@
+"""Time the published matting networks: python tests/bench/bench_published.py [NAME ...] [--threads 2] [--repeats 5]
+
+Each row is timed in turns with the calibration (`calibration.py`), the least of the repeats counts, and the last column
+is their ratio: what to compare between machines, or on a busy one (then the processor's ratio, with --threads 1).
+Weights are random, generated from names; how much of a picture the coarse scales leave open, and so how much work there
+is at full size, depends on real ones: the rows with 'open' and 'shut' are the two ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from calibration import calibration, in_turns
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from vimatte.engine.matting.common.fold import fold
+from vimatte.engine.matting.common.pictures import RIM
+from vimatte.engine.matting.msg_vim.evaluation import Evaluation
+from vimatte.engine.matting.msg_vim.network import Network
+
+from support.recipe_weights import MSG_VIM, recipe_weights
+
+Row = tuple[str, Callable[[], object]]
+"""What is timed, and how to run it once."""
+
+
+def msg_vim() -> Iterator[Row]:
+    """One person, five frames of 288x512 as the network sees them."""
+    height, width = 288, 512
+    network = Network().eval()
+    network.load_state_dict(recipe_weights({k: tuple(v.shape) for k, v in network.state_dict().items()}, MSG_VIM))
+    torch.manual_seed(1)
+    x = torch.randn(1, 5, 5, height, width)
+    folded = fold(deepcopy(network))
+    yield "as stored, one call, all maps everywhere", torch.inference_mode()(lambda: network(x))
+    yield "folded, one call, all maps everywhere", torch.inference_mode()(lambda: folded(x))
+
+    def frames(evaluation: Evaluation) -> Callable[[], object]:
+        def run() -> None:
+            state = None
+            for frame in x[0].split(1):
+                _, state = evaluation.frame(frame, state, height=height - 2 * RIM, width=width - 2 * RIM)
+
+        return run
+
+    yield "frame by frame, open nearly everywhere", frames(Evaluation.of(deepcopy(network)))
+    with torch.no_grad():
+        for head in (network.decoder.refine_OS8, network.decoder.refine_OS4):
+            head[-1].weight.zero_()
+            head[-1].bias.fill_(-20.0)
+    yield "frame by frame, shut everywhere", frames(Evaluation.of(network))
+
+
+NAMES: dict[str, Callable[[], Iterator[Row]]] = {"msg_vim": msg_vim}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=sorted(NAMES), metavar="NAME", help=", ".join(sorted(NAMES)))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(
+        "| network | what | s | processor s | calibration s | ratio | processor ratio |\n|---|---|---|---|---|---|---|"
+    )
+    for name in args.names:
+        for what, run in NAMES[name]():
+            measure, took = in_turns([calibration(), run], repeats=args.repeats)
+            ratio = took / measure
+            print(
+                f"| {name} | {what} | {took.wall:.2f} | {took.processor:.2f} | {measure.wall:.3f} | "
+                f"{ratio.wall:.1f} | {ratio.processor:.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
