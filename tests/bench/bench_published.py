@@ -23,6 +23,7 @@ from vimatte.engine.matting.common.fold import fold
 from vimatte.engine.matting.common.pictures import RIM
 from vimatte.engine.matting.msg_vim.evaluation import Evaluation
 from vimatte.engine.matting.msg_vim.network import Network
+from vimatte.engine.matting.oavm.network import OavmNetwork
 
 from support.recipe_weights import MSG_VIM, recipe_weights
 
@@ -57,7 +58,21 @@ def msg_vim() -> Iterator[Row]:
     yield "frame by frame, shut everywhere", frames(Evaluation.of(network))
 
 
-NAMES: dict[str, Callable[[], Iterator[Row]]] = {"msg_vim": msg_vim}
+def oavm() -> Iterator[Row]:
+    """A frame of 288x512 after the first, of one person and of five."""
+    network = OavmNetwork().eval()
+    torch.manual_seed(1)
+    picture = torch.randn(1, 3, 288, 512)
+    for people, words in ((1, "one person"), (5, "five people")):
+        with torch.inference_mode():
+            _, state = network(network.encode(picture), network.start(torch.rand(1, people, 288, 512)))
+        yield (
+            f"a frame, {words}",
+            torch.inference_mode()(lambda state=state: network(network.encode(picture), state)),
+        )
+
+
+NAMES: dict[str, Callable[[], Iterator[Row]]] = {"msg_vim": msg_vim, "oavm": oavm}
 
 
 def main() -> None:
