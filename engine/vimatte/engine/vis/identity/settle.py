@@ -16,6 +16,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "settle_looks": 6.0,
     "settle_near": 1.0,
     "settle_gain": 0.15,
+    "settle_motion": 0.3,
     "settle_cap": 6.0,
     "settle_run": 12,
     "settle_alone": 3.0,
@@ -23,6 +24,8 @@ SETTINGS: Mapping[str, str | int | float] = {
     "settle_wait": 40,
 }
 _DIMENSIONS = 64
+_NEAR = 6
+"""As many sights on each side say where somebody goes."""
 
 
 def settle(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
@@ -38,7 +41,7 @@ def settle(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
     made: set[tuple[tuple[int, int], int, int]] = set()
     while best:
         pair, move = min(best.items(), key=lambda item: (item[1].change, item[0]))
-        if move.change > -float(SETTINGS["settle_gain"]) or (pair, move.start, move.end) in made:
+        if move is _NONE or (pair, move.start, move.end) in made:
             break
         made.add((pair, move.start, move.end))
         lives.make(pair, move)
@@ -66,9 +69,11 @@ class _Lives:
 
     def __init__(self, chains: Sequence[Chain], scene: Sequence[int]) -> None:
         self.sights: list[list[Sight]] = [list(c.sights) for c in chains]
-        self._scene = scene
+        self._scene = np.asarray(scene)
         self._colour, self._weight = _compressed(chains)
         self._size = [c.size for c in chains]
+        self._path = [_path(life) for life in self.sights]
+        self._joints = [_joints(life, size) for life, size in zip(self.sights, self._size, strict=True)]
 
     def make(self, pair: tuple[int, int], move: _Move) -> None:
         """Carry a move out."""
@@ -80,120 +85,113 @@ class _Lives:
         for k in pair:
             if self.sights[k]:
                 self._size[k] = float(np.median([s.tall for s in self.sights[k]]))
+                self._path[k] = _path(self.sights[k])
+                self._joints[k] = _joints(self.sights[k], self._size[k])
 
     def best(self, i: int, j: int) -> _Move:
         """The move of two people that lowers the energy most; one that changes nothing where none does."""
-        if not self.sights[i] or not self.sights[j] or not (times := self._meetings(i, j)):
+        one, other = self.sights[i], self.sights[j]
+        if not one or not other or not (times := self._meetings(i, j)):
             return _NONE
-        sums = [self._sums(k, times) for k in (i, j)]
-        whole = [s[-1] for s in sums]
-        now = sum(float(np.linalg.norm(w)) for w in whole)
-        looks = float(SETTINGS["settle_looks"])
-        last = max(self.sights[i][-1].at, self.sights[j][-1].at)
-        run = int(SETTINGS["settle_run"])
-        known = min(len(self.sights[i]), len(self.sights[j])) >= int(SETTINGS["settle_known"])
-        found = _NONE
+        short, long = sorted((one, other), key=len)
+        known = len(short) >= int(SETTINGS["settle_known"])
+        # Pieces of much the same length are left to those who link ends: two ghosts are not yet a person.
+        piece = len(long) >= int(SETTINGS["settle_known"]) and len(short) <= 0.5 * len(long)
+        if not known and not piece:
+            return _NONE
+        last = max(one[-1].at, other[-1].at)
+        ends = [*times, last]
+        sums = [self._sums(k, ends) for k in (i, j)]
+        count = [np.searchsorted(self._path[k][0], ends, side="right") for k in (i, j)]
+        looks, run = float(SETTINGS["settle_looks"]), int(SETTINGS["settle_run"])
+        norms = [np.linalg.norm(s[-1]) for s in sums]
+        found = _Move(-float(SETTINGS["settle_gain"]), 0, 0)
         for a, start in enumerate(times):
-            for b in range(a + 1, len(times) + 1):
-                end = times[b] if b < len(times) else last
-                fewer = self._fewer(i, j, start, end)
-                if not fewer and (not known or (end != last and self._between(i, j, start, end) > run)):
-                    continue
-                moved = [s[b] - s[a] for s in sums]
-                apart = sum(float(np.linalg.norm(whole[k] - moved[k] + moved[1 - k])) for k in (0, 1))
-                change = looks * (now - apart)
+            moved = [s[a + 1 :] - s[a] for s in sums]
+            apart = [np.linalg.norm(sums[k][-1] - moved[k] + moved[1 - k], axis=1) for k in (0, 1)]
+            changes = looks * (sum(norms) - apart[0] - apart[1])
+            for b in range(a + 1, len(ends)):
+                end, change = ends[b], float(changes[b - a - 1])
+                held = [int(c[b] - c[a]) for c in count]
+                fewer = piece and (held == [len(one), 0] if one is short else held == [0, len(other)])
+                if fewer:
+                    change -= float(SETTINGS["settle_alone"])
                 # Motion alone may tell tails apart; a few sights it may not, being what detectors shake most.
-                if not fewer and end != last and change > -0.1:
+                elif not known or (end != last and (sum(held) > run or change > -0.1)):
                     continue
-                if change - 4 * float(SETTINGS["settle_cap"]) > found.change:
-                    continue
-                change += self._bends(i, j, start, end) - fewer * float(SETTINGS["settle_alone"])
-                if change < found.change:
-                    found = _Move(change, start, end)
-        return found
+                cuts = [(int(c[a]), int(c[b])) for c in count]
+                # At the very best the new lives have no bends at all.
+                least = sum(self._around(k, *cut) for k, cut in zip((i, j), cuts, strict=True))
+                if change - float(SETTINGS["settle_motion"]) * least < found.change:
+                    change += self._bends((i, j), cuts)
+                    if change < found.change:
+                        found = _Move(change, start, end)
+        return found if found.start != found.end else _NONE
 
-    def _fewer(self, i: int, j: int, start: int, end: int) -> bool:
-        """Whether a move leaves one of the two without a sight: it was a piece of the other's life.
+    def _bends(self, pair: tuple[int, int], cuts: Sequence[tuple[int, int]]) -> float:
+        """What the motion says to a move: positive when it says no. `cuts` are the run's ends within each life."""
+        change = 0.0
+        for k, n in ((0, 1), (1, 0)):
+            life, other = self.sights[pair[k]], self.sights[pair[n]]
+            (a, b), (c, d) = cuts[k], cuts[n]
+            new = life[:a] + other[c:d] + life[b:]
+            size = float(np.sqrt(self._size[pair[k]] * self._size[pair[n]]))
+            ends = {a} if b == len(life) else {a, a + d - c}
+            touched = {at for e in ends for at in range(e - _NEAR + 1, e + _NEAR)}
+            change += sum(_miss(new, at, size) for at in sorted(touched) if 0 < at < len(new))
+            change -= self._around(pair[k], a, b)
+        return float(SETTINGS["settle_motion"]) * change
 
-        Pieces of much the same length are left to those who link ends: two ghosts are not yet a person.
-        """
-        short, long = sorted((self.sights[i], self.sights[j]), key=len)
-        if len(long) < int(SETTINGS["settle_known"]) or len(short) > 0.5 * len(long):
-            return False
-        return all(start < s.at <= end for s in short) and not any(start < s.at <= end for s in long)
-
-    def _bends(self, i: int, j: int, start: int, end: int) -> float:
-        """What the motion says to a move: positive when it says no."""
-        size = float(np.sqrt(self._size[i] * self._size[j]))
-        lives = (self.sights[i], self.sights[j])
-        before = [[s for s in life if s.at <= start] for life in lives]
-        inside = [[s for s in life if start < s.at <= end] for life in lives]
-        after = [[s for s in life if s.at > end] for life in lives]
-        stays = sum(_bend(_runs(before[k], inside[k], after[k]), size) for k in (0, 1))
-        moves = sum(_bend(_runs(before[k], inside[1 - k], after[k]), size) for k in (0, 1))
-        return moves - stays
-
-    def _between(self, i: int, j: int, start: int, end: int) -> int:
-        return sum(start < s.at <= end for k in (i, j) for s in self.sights[k])
+    def _around(self, k: int, start: int, end: int) -> float:
+        """How badly a life bends now where a move of its sights from `start` up to `end` would touch it."""
+        ends = {start} if end == len(self.sights[k]) else {start, end}
+        touched = {at for e in ends for at in range(max(0, e - _NEAR + 1), e + _NEAR) if at < len(self._joints[k])}
+        return float(self._joints[k][sorted(touched)].sum())
 
     def _meetings(self, i: int, j: int) -> list[int]:
         """Frames after which the two could have been taken for each other: they are near, in one scene."""
-        one, other = self.sights[i], self.sights[j]
         wait = int(SETTINGS["settle_wait"])
-        first = max(one[0].at, other[0].at) - wait
-        last = min(one[-1].at, other[-1].at) + wait
-        times = sorted({s.at for s in (*one, *other)})
-        out = []
         reach = float(SETTINGS["settle_near"]) * max(self._size[i], self._size[j])
-        for t, after in zip(times, [*times[1:], times[-1] + 1], strict=True):
-            if not first <= t <= last or after == times[-1] + 1:
-                continue
-            if self._scene[t] != self._scene[min(after, len(self._scene) - 1)]:
-                continue
-            middle = 0.5 * (t + after)
-            gaps = [float(np.hypot(*np.subtract(_place(one, m), _place(other, m)))) for m in (t, middle, after)]
-            if min(gaps) < reach:
-                out.append(t)
-        return out
+        paths = (self._path[i], self._path[j])
+        times = np.union1d(paths[0][0], paths[1][0]).astype(int)
+        now, after = times[:-1], times[1:]
+        near = np.zeros(len(now), bool)
+        for at in (now, 0.5 * (now + after), after):
+            places = [np.array([np.interp(at, t, x), np.interp(at, t, y)]) for t, x, y in paths]
+            near |= np.hypot(*(places[0] - places[1])) < reach
+        near &= self._scene[now] == self._scene[after]
+        near &= (now >= max(t[0] for t, _, _ in paths) - wait) & (now <= min(t[-1] for t, _, _ in paths) + wait)
+        return [int(t) for t in now[near]]
 
-    def _sums(self, k: int, times: Sequence[int]) -> list[NDArray[np.float64]]:
-        """Sum of colours up to each of `times`, and of all."""
-        total = np.zeros_like(next(iter(self._colour.values())))
-        out: list[NDArray[np.float64]] = []
-        rest = list(self.sights[k])
-        for t in (*times, rest[-1].at + 1):
-            while rest and rest[0].at <= t:
-                s = rest.pop(0)
-                total = total + self._weight[s.at, s.index] * self._colour[s.at, s.index]
-            out.append(total)
-        return out
+    def _sums(self, k: int, times: Sequence[int]) -> NDArray[np.float64]:
+        """(times, colours): sum of colours up to each of `times`."""
+        life = self.sights[k]
+        each = np.array([self._weight[s.at, s.index] * self._colour[s.at, s.index] for s in life])
+        total = np.concatenate([np.zeros((1, each.shape[1])), each.cumsum(axis=0)])
+        return np.asarray(total[np.searchsorted(self._path[k][0], times, side="right")])
 
 
-def _runs(*runs: Sequence[Sight]) -> list[Sequence[Sight]]:
-    return [run for run in runs if run] if any(runs) else []
+def _path(life: Sequence[Sight]) -> tuple[NDArray[np.float64], ...]:
+    """Frames, x and y of a life."""
+    return tuple(np.array([(s.at, s.x, s.y) for s in life], np.float64).reshape(-1, 3).T)
 
 
-def _bend(runs: Sequence[Sequence[Sight]], size: float) -> float:
-    """How badly the ends of runs that follow each other foretell each other."""
-    return sum(_miss(runs[: k + 1], runs[k + 1 :], size) for k in range(len(runs) - 1))
+def _joints(life: Sequence[Sight], size: float) -> NDArray[np.float64]:
+    """How badly a life bends before its k-th sight; nothing at its ends."""
+    return np.array([0.0, *(_miss(life, k, size) for k in range(1, len(life))), 0.0])
 
 
-def _miss(earlier: Sequence[Sequence[Sight]], later: Sequence[Sequence[Sight]], size: float) -> float:
-    before, after = [s for run in earlier for s in run][-6:], [s for run in later for s in run][:6]
-    a, b = before[-1], after[0]
+def _miss(life: Sequence[Sight], at: int, size: float) -> float:
+    """How badly the sights before and after the `at`-th foretell each other."""
+    a, b = life[at - 1], life[at]
     wait = b.at - a.at
-    near = [s for s in before if a.at - s.at <= 12]
-    far = [s for s in after if s.at - b.at <= 12]
+    near = [s for s in life[max(0, at - _NEAR) : at] if a.at - s.at <= 2 * _NEAR]
+    far = [s for s in life[at : at + _NEAR] if s.at - b.at <= 2 * _NEAR]
     scale = size * min(0.12 + 0.025 * wait, 0.6)
     x, y = ahead_of(near, a, wait)
     u, v = ahead_of(far, b, -wait)
     misses = (x - b.x) ** 2 + (y - b.y) ** 2 + (u - a.x) ** 2 + (v - a.y) ** 2
     return min(float(SETTINGS["settle_cap"]), 0.25 * misses / scale**2 + 0.5 * abs(float(np.log(a.tall / b.tall))))
-
-
-def _place(life: Sequence[Sight], at: float) -> tuple[float, float]:
-    times = [s.at for s in life]
-    return float(np.interp(at, times, [s.x for s in life])), float(np.interp(at, times, [s.y for s in life]))
 
 
 Key = tuple[int, int]

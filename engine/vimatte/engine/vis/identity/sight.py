@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,8 +86,8 @@ def ahead_of(sights: Sequence[Sight], start: Sight, gap: int) -> tuple[float, fl
     if not pairs:
         return start.x, start.y
     reach = np.sign(gap) * 20.0 * (1.0 - np.exp(-abs(gap) / 20.0))
-    u = float(np.median([(b.x - a.x) / (b.at - a.at) for a, b in pairs]))
-    v = float(np.median([(b.y - a.y) / (b.at - a.at) for a, b in pairs]))
-    x = float(np.median([s.x + u * (start.at - s.at) for s in sights]))
-    y = float(np.median([s.y + v * (start.at - s.at) for s in sights]))
+    u = median((b.x - a.x) / (b.at - a.at) for a, b in pairs)
+    v = median((b.y - a.y) / (b.at - a.at) for a, b in pairs)
+    x = median(s.x + u * (start.at - s.at) for s in sights)
+    y = median(s.y + v * (start.at - s.at) for s in sights)
     return x + u * float(reach), y + v * float(reach)
