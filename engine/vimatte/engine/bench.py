@@ -27,7 +27,7 @@ from torch import Tensor
 from vimatte.engine.checkpoints.fit import new_network
 from vimatte.engine.checkpoints.sets import NETWORKS
 from vimatte.engine.device import choose_device
-from vimatte.engine.errors import BackendError, ConfigError, VimatteError
+from vimatte.engine.errors import BackendError, ConfigError, DeviceError, VimatteError
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.registry import MATTING
 from vimatte.engine.testing.crowds import Actor, film
@@ -307,8 +307,9 @@ def _first_line(error: BaseException) -> str:
 
 
 def _is_memory(error: BaseException) -> bool:
-    words = ("out of memory", "ran out of memory", "can't allocate memory", "not enough memory", "nsufficient memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error) for w in words)
+    # The device was there when the case began, so what a model says of it later is that its memory is full.
+    words = ("out of memory", "can't allocate memory", "not enough memory", "nsufficient memory")
+    return isinstance(error, MemoryError | DeviceError) or any(w in str(error) for w in words)
 
 
 def _forget_peak() -> None:

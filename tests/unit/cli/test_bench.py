@@ -28,7 +28,7 @@ from vimatte.engine.bench import (
 )
 from vimatte.engine.checkpoints import NETWORKS
 from vimatte.engine.checkpoints.fit import fit, new_network
-from vimatte.engine.errors import ConfigError, VimatteError
+from vimatte.engine.errors import ConfigError, DeviceError, VimatteError
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.registry import MATTING
 
@@ -98,6 +98,7 @@ def test_other_ends_are_rows_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for error, fault in (
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "memory"),
+        (DeviceError("cuda has not enough free memory for 9 people"), "memory"),
         (RuntimeError("shapes differ\nat"), "failed"),
         (VimatteError("broken"), "failed"),
     ):
