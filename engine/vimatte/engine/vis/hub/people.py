@@ -7,20 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from vimatte.engine.events import Progress, Warned
-from vimatte.engine.masks import BoolMask, Rle, mask_iou
+from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
+from vimatte.engine.vis.artist import free_name, matched
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.propagate import propagate
 from vimatte.ocio.layer_name import safe_name
 
 __all__ = ["Found", "apart", "finish", "in_order", "lasting"]
-
-_SAME = 0.3
-"""Mean IoU on key frames from which a found person is the artist's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +147,7 @@ def _with_artist(found: Sequence[Found], keys: KeyMasks | None, label: str) -> l
     """The artist's people in their order, joined with whom they match on key frames; then the others found."""
     names = keys.names if keys is not None else ()
     given = [keys.of(name) if keys is not None else {} for name in names]
-    agreement = np.zeros((len(names), len(found)))
-    for k, masks in enumerate(given):
-        for f, one in enumerate(found):
-            common = [
-                mask_iou(mine.decode(), theirs.decode())
-                for n, mine in masks.items()
-                if mine is not None and (theirs := one.masks.get(n)) is not None
-            ]
-            agreement[k, f] = float(np.mean(common)) if common else 0.0
-    rows, columns = linear_sum_assignment(-agreement)
-    match = {int(k): int(f) for k, f in zip(rows, columns, strict=True) if agreement[k, f] >= _SAME}
+    match = matched(keys, [one.masks for one in found])
     people: list[Found] = []
     for k, name in enumerate(names):
         other = found[match[k]] if k in match else Found({}, 1.0)
@@ -168,10 +155,9 @@ def _with_artist(found: Sequence[Found], keys: KeyMasks | None, label: str) -> l
         people.append(Found({**other.masks, **given[k]}, score, name, label=other.label))
     for f, one in enumerate(found):
         if f not in match.values():
-            number, stem = len(people) + 1, safe_name(one.label or label)
-            while f"{stem}_{number:02d}" in {p.name for p in people} | set(names):
-                number += 1
-            people.append(replace(one, name=one.name or f"{stem}_{number:02d}"))
+            taken = {str(p.name) for p in people}
+            name = free_name(taken, place=len(people) + 1, stem=safe_name(one.label or label))
+            people.append(replace(one, name=one.name or name))
     return _given_first(people, given)
 
 
