@@ -13,7 +13,9 @@ from torch import Tensor
 
 from vimatte.engine.matting.common.pictures import normalised
 from vimatte.engine.matting.instmatt.boxes import Box, disagreement, find_boxes, window_side
+from vimatte.engine.matting.instmatt.demand import LOOKS, RIM, Part, demand
 from vimatte.engine.matting.instmatt.duplicates import duplicates
+from vimatte.engine.matting.instmatt.folded_refiner import FoldedRefiner
 from vimatte.engine.matting.instmatt.refine import refine, refine_passes, refine_training
 from vimatte.engine.matting.instmatt.refiner import Refiner, interact
 
@@ -133,6 +135,86 @@ def test_training_and_its_gradients(passes: int, refiner: Refiner, training_gold
     for name, parameter in refiner.named_parameters():
         assert parameter.grad is not None
         assert parameter.grad.norm().item() == pytest.approx(expected["grad_norms"][name], rel=2e-5), name
+
+
+@pytest.mark.parametrize("people", [1, 2, 5])
+def test_folded_is_the_same(people: int, refiner: Refiner) -> None:
+    noise = torch.Generator().manual_seed(people)
+    picture = torch.randn(1, 3, 30, 41, generator=noise)
+    mattes = torch.rand(people, 3, 30, 41, generator=noise)
+    features = torch.randn(people, 32, 30, 41, generator=noise)
+    with torch.no_grad():
+        expected = refiner(picture, mattes, features)
+        found = FoldedRefiner(refiner)(picture, mattes, features)
+    assert found.shape == expected.shape
+    _same(found[..., LOOKS:-LOOKS, LOOKS:-LOOKS], expected[..., LOOKS:-LOOKS, LOOKS:-LOOKS], "inside")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_published_inference_folded(case: str, refiner: Refiner, refiner_golden: Mapping[str, Tensor]) -> None:
+    found = refine(FoldedRefiner(refiner), **_given(refiner_golden, case))
+    _same(found[:, 0], refiner_golden[f"{case}/stop/last_T"], "targets")
+    _same(found[..., ::2, ::2], refiner_golden[f"{case}/stop/last_s2"], "all three")
+
+
+@pytest.mark.parametrize("case", ["r3_120x260", "frozen"])
+@pytest.mark.parametrize("place", ["nowhere", "a corner", "two spots", "a ring", "everywhere"])
+def test_what_is_not_needed_need_not_be_computed(
+    case: str, place: str, refiner: Refiner, refiner_golden: Mapping[str, Tensor]
+) -> None:
+    given = _given(refiner_golden, case)
+    height, width = given["mattes"].shape[-2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    far = ((y - height / 2) ** 2 + (x - width / 2) ** 2).sqrt()
+    needed = {
+        "nowhere": torch.zeros(height, width, dtype=torch.bool),
+        "a corner": (y < 25) & (x > width - 30),
+        "two spots": ((y - 22) ** 2 + (x - 22) ** 2 < 40) | ((y - 34) ** 2 + (x - width + 40) ** 2 < 25),
+        "a ring": (far - 20).abs() < 3,
+        "everywhere": torch.ones(height, width, dtype=torch.bool),
+    }[place]
+    computed = [0]
+
+    def counted(picture: Tensor, mattes: Tensor, features: Tensor) -> Tensor:
+        computed[0] += picture[0, 0].numel()
+        return refiner(picture, mattes, features)
+
+    with torch.no_grad():
+        if case == "frozen":
+            refiner.head.weight[0] = 0.0
+            refiner.head.bias[0] = -20.0
+        whole = refine(counted, **given)
+        all_of_it, computed[0] = computed[0], 0
+        found = refine(counted, **given, needed=needed)
+    _same(found[..., needed], whole[..., needed], "where it is needed")
+    # Who has converged is known only when all has been looked at: then nothing is saved, and nothing is wrong.
+    if case != "frozen":
+        assert (computed[0] < all_of_it) == (place != "everywhere")
+
+
+def test_demand_of_a_pass() -> None:
+    boxes = (Box(0, 0, 100, 100, 1.0), Box(60, 0, 160, 100, 0.5))
+    needed = np.zeros((100, 200), bool)
+    needed[40:44, 80:84] = True
+    needed[5, 5] = True
+    parts, before = demand(boxes, needed)
+    # The second window writes it last, out of what the first one writes up to four pixels around.
+    assert parts == ((Part(76, 36, 88, 48),), (Part(80, 40, 84, 44),))
+    assert before[32:52, 72:92].all()
+    # A rim is never written: what is needed there must be there before.
+    assert before[5, 5]
+    assert before.sum() == 20 * 20 + 1
+
+
+def test_demand_by_tiles_or_as_a_whole() -> None:
+    box = Box(0, 0, 276, 276, 1.0)
+    needed = np.zeros((276, 276), bool)
+    needed[20, 20] = needed[250, 250] = True
+    ((near, far),), _ = demand((box,), needed)
+    assert near.grown(0) == (slice(20, 84), slice(20, 84))
+    assert far.grown(0) == (slice(212, 251), slice(212, 251))
+    ((whole,),), _ = demand((box,), np.ones_like(needed))
+    assert whole == Part(RIM, RIM, 266, 266)
 
 
 def test_what_was_given_is_left_alone(refiner: Refiner, refiner_golden: Mapping[str, Tensor]) -> None:

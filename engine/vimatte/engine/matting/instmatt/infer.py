@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vimatte.engine.matting.common.decoder import Scales
-from vimatte.engine.matting.common.unknown import unknown
+from vimatte.engine.matting.common.unknown import dilate, unknown
 from vimatte.engine.matting.instmatt.network import InstMatt
 from vimatte.engine.matting.instmatt.refine import refine
 
@@ -36,18 +36,33 @@ def infer(network: InstMatt, picture: Tensor, tri_masks: Tensor, *, batch: int =
         tri_masks: (n, 3, h, w) with at least one person.
         batch: How many people go through the branch at once; more need more memory.
     """
-    fused, open_, features = [], [], []
-    for some in torch.split(tri_masks, batch):
-        scales = network(torch.cat([picture.expand(len(some), -1, -1, -1), some], dim=1))
-        mattes, finest = fuse(scales)
-        fused.append(mattes)
-        open_.append(finest)
-        features.append(scales.feature)
-    before = torch.cat(fused)
-    if network.refiner is None:
-        return TriMattes(fused=before, final=before)
-    after = refine(network.refiner, picture=picture[None], mattes=before, features=torch.cat(features))
-    return TriMattes(fused=before, final=torch.where(torch.cat(open_), after, before))
+    people, _, height, width = tri_masks.shape
+    fused = torch.empty_like(tri_masks)
+    finest = torch.empty((people, 1, height, width), dtype=torch.bool, device=picture.device)
+    features: Tensor | None = None
+    for start in range(0, people, batch):
+        rows = slice(start, start + batch)
+        guided = torch.cat([picture.expand(len(tri_masks[rows]), -1, -1, -1), tri_masks[rows]], dim=1)
+        scales = network(guided.contiguous(memory_format=torch.channels_last))
+        fused[rows], finest[rows] = fuse(scales)
+        if batch >= people:
+            features = scales.feature
+        elif network.refiner is not None:
+            # Room for everybody at once: a list put together in the end would take twice as much.
+            if features is None:
+                shape = (people, *scales.feature.shape[1:])
+                features = torch.empty(shape, device=picture.device, memory_format=torch.channels_last)
+            features[rows] = scales.feature
+    if network.refiner is None or features is None:
+        return TriMattes(fused=fused, final=fused)
+    refined = refine(
+        network.refiner,
+        picture=picture[None].contiguous(memory_format=torch.channels_last),
+        mattes=fused,
+        features=features,
+        needed=finest.any(dim=0)[0],
+    )
+    return TriMattes(fused=fused, final=torch.where(finest, refined, fused))
 
 
 def fuse(scales: Scales) -> tuple[Tensor, Tensor]:
@@ -55,7 +70,12 @@ def fuse(scales: Scales) -> tuple[Tensor, Tensor]:
 
     Where any channel of a person is open - neither 0 nor 1, or near such a place - all channels are of the finer scale.
     """
-    at_os4 = unknown(scales.os8, _WIDTH_OS4).any(dim=1, keepdim=True)
+    at_os4 = _open(scales.os8, _WIDTH_OS4)
     alphas = torch.where(at_os4, scales.os4, scales.os8)
-    at_os1 = unknown(alphas, _WIDTH_OS1).any(dim=1, keepdim=True)
+    at_os1 = _open(alphas, _WIDTH_OS1)
     return torch.where(at_os1, scales.os1, alphas), at_os1
+
+
+def _open(alphas: Tensor, width: int) -> Tensor:
+    """Where any channel is unknown, (n, 1, h, w): dilating their union is dilating each, in a third of the time."""
+    return dilate(unknown(alphas, 1).any(dim=1, keepdim=True), width)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vimatte.engine.matting.common.aspp import Aspp
 from vimatte.engine.matting.common.decoder import Decoder, Scales
 from vimatte.engine.matting.common.encoder import Encoder
+from vimatte.engine.matting.instmatt.folded_refiner import FoldedRefiner
 from vimatte.engine.matting.instmatt.refiner import Refiner
 
 __all__ = ["InstMatt"]
@@ -28,7 +29,7 @@ class InstMatt(nn.Module):
         self.encoder = Encoder(6)
         self.aspp = Aspp()
         self.decoder = Decoder(3)
-        self.refiner = Refiner() if stage == 2 else None
+        self.refiner: Refiner | FoldedRefiner | None = Refiner() if stage == 2 else None
 
     def forward(self, x_N6HW: Tensor) -> Scales:
         """Return alphas (n, 3, h, w) at three scales from normalised pictures with their tri-masks behind them."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FEATURES", "Refiner", "interact"]
+__all__ = ["FEATURES", "SLOPE", "Refiner", "interact"]
 
 FEATURES = 32
 """Channels of the matting branch's full-resolution feature."""
-_SLOPE = 0.2
+SLOPE = 0.2
 
 
 class Refiner(nn.Module):
@@ -26,7 +26,7 @@ class Refiner(nn.Module):
         self.split = nn.Conv2d(3 * FEATURES, 48, 3, padding=1, groups=3)
         # 48 + 3: the paper's figure does not show it, but the trained network is also given the picture.
         self.merge = nn.Sequential(
-            nn.Conv2d(48 + 3, 32, 3, padding=1), nn.LeakyReLU(_SLOPE), nn.Conv2d(32, 32, 3, padding=1)
+            nn.Conv2d(48 + 3, 32, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv2d(32, 32, 3, padding=1)
         )
         self.head = nn.Conv2d(32, 3, 3, padding=1)
 

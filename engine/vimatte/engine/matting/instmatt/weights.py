@@ -12,7 +12,9 @@ from vimatte.engine.checkpoints import load_state
 from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.errors import BackendError
 from vimatte.engine.matting.common.fold import fold
+from vimatte.engine.matting.instmatt.folded_refiner import FoldedRefiner
 from vimatte.engine.matting.instmatt.network import InstMatt
+from vimatte.engine.matting.instmatt.refiner import Refiner
 
 __all__ = ["WEIGHTS", "open_network"]
 
@@ -38,6 +40,8 @@ def open_network(state: Mapping[str, Tensor] | None, *, device: str) -> tuple[In
     # Copies: folding writes over the weights, which are the caller's.
     network.load_state_dict({name: value.clone() for name, value in state.items()}, assign=True)
     fold(network.eval())
+    if isinstance(network.refiner, Refiner):
+        network.refiner = FoldedRefiner(network.refiner)
     # Channels last: a quarter faster on the CPU, and what tensor cores want.
     network.to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
