@@ -28,8 +28,8 @@ _HALO = 4
 
 Less than the rim that is cut off in the end, so that a tile never sees the zeros beyond the picture's edge.
 """
-_TOGETHER = 8
-"""Tiles at once: their maps stay in the cache of a processor."""
+_TOGETHER, _TOGETHER_ELSEWHERE = 8, 64
+"""Tiles at once: on a processor so few that their maps stay in its cache, elsewhere so many that they fill the device."""
 
 
 class Evaluation:
@@ -66,14 +66,10 @@ class Evaluation:
         alpha_NHW = torch.where(unknown(os8, OS4_WIDTH), os4, os8)
         open_NHW = unknown(alpha_NHW, OS1_WIDTH)
         d2, state_NCHW = self._network.at_half(d4, f2, state_NCHW)
-        tiles = [
-            (n, top, left)
-            for top in _places(height, x_NCHW.shape[-2])
-            for left in _places(width, x_NCHW.shape[-1])
-            for n in open_NHW[:, top : top + _TILE, left : left + _TILE].flatten(1).any(1).nonzero()[:, 0].tolist()
-        ]
-        for at in range(0, len(tiles), _TOGETHER):
-            some = tiles[at : at + _TOGETHER]
+        tiles = _open_tiles(open_NHW, height=height, width=width)
+        together = _TOGETHER if x_NCHW.device.type == "cpu" else _TOGETHER_ELSEWHERE
+        for at in range(0, len(tiles), together):
+            some = tiles[at : at + together]
             for (n, top, left), os1_HW in zip(some, self._fine(x_NCHW, d2, some), strict=True):
                 here = n, slice(top, top + _TILE), slice(left, left + _TILE)
                 alpha_NHW[here] = torch.where(open_NHW[here], os1_HW, alpha_NHW[here])
@@ -88,6 +84,14 @@ class Evaluation:
         x1_KCHW = decoder.at_full(d2_KCHW, self._network.encoder.shortcut[0](x_KCHW))
         logits_K1HW = decoder.refine_OS1(x1_KCHW[..., near:-near, near:-near])
         return alpha_of(logits_K1HW)[:, 0, near:-near, near:-near]
+
+
+def _open_tiles(open_NHW: Tensor, *, height: int, width: int) -> list[tuple[int, int, int]]:
+    """(person, top, left) of every tile with an open pixel, found with one look at the device."""
+    tops, lefts = _places(height, open_NHW.shape[1]), _places(width, open_NHW.shape[2])
+    rows_NRW = torch.stack([open_NHW[:, top : top + _TILE].any(1) for top in tops], dim=1)
+    tiles_NRK = torch.stack([rows_NRW[..., left : left + _TILE].any(-1) for left in lefts], dim=-1)
+    return [(n, tops[row], lefts[column]) for n, row, column in tiles_NRK.nonzero().tolist()]
 
 
 def _places(length: int, total: int) -> list[int]:
