@@ -47,6 +47,10 @@ _BEYOND_LEAST = 12.0
 _GOES_ON = 0.1
 """What goes on from the mask is at least so opaque."""
 _RIM = 3
+_CONTESTED = 2.0
+"""Into the masks of people whose colours differ a band is so many times as wide."""
+_APART_FROM, _APART_TO = 0.9, 0.98
+"""Parts of the certain pixels that colour gives to the right person: too few to be asked, and enough to be followed."""
 _BETWEEN = 1.0
 """Pixels over which two people's shares change where nothing but distance tells."""
 _GAP_RING = 24
@@ -95,22 +99,38 @@ class _Claims:
     """(n, h, w), over n at most 1."""
     beyond: BoolMask
     """(h, w): outside everybody's band."""
+    apart: float
+    """How well colours tell these people apart: 0 not at all, 1 without fail."""
 
 
 def _divide(picture: Picture, alpha: Alpha, masks: BoolMask, limits: Sequence[float]) -> NDArray[np.float64]:
-    claims = _claims(alpha, masks, limits)
+    claims = _claims(picture, alpha, masks, limits)
     areas = _with_gaps(picture, alpha, claims.areas)
     vote = colour_vote(picture, areas)
     sure = np.abs(2.0 * alpha - 1.0) ** 8
     pull = np.where(claims.beyond, _BEYOND_PULL, _ALPHA_PULL + _ALPHA_SURE_PULL * sure)
     colour = np.where(claims.beyond, 0.0, _COLOUR_PULL * vote.sure)
-    prior = (pull * alpha * claims.shares + colour * vote.alphas) / (pull + colour)
+    prior = (pull * alpha * _shares(claims, vote.alphas) + colour * vote.alphas) / (pull + colour)
     return solve(picture, areas, prior=prior, pull=pull + colour)
 
 
-def _claims(alpha: Alpha, masks: BoolMask, limits: Sequence[float]) -> _Claims:
+def _shares(claims: _Claims, votes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Let colour say who gets the alpha as far as it can tell people apart, and distance as far as it cannot."""
+    if claims.apart == 0.0:
+        return claims.shares
+    total = np.maximum(votes.sum(axis=0), np.float32(1e-3))
+    ranked = np.sort(votes, axis=0)
+    told = np.where(claims.beyond, 0.0, claims.apart * (ranked[-1] - ranked[-2]) / total)
+    return np.asarray(claims.shares + told * (votes / total - claims.shares), np.float32)
+
+
+def _claims(picture: Picture, alpha: Alpha, masks: BoolMask, limits: Sequence[float]) -> _Claims:
     """Bands around the masks, and beyond them what goes on from the masks in the alpha."""
-    near = trimap(masks, radii=[band_radius(mask, 0.0) for mask in masks])
+    radii = [band_radius(mask, 0.0) for mask in masks]
+    near = trimap(masks, radii=radii)
+    apart = _told_apart(picture, near)
+    if apart > 0.0:
+        near = _contested(near, masks, [radius * (1.0 + (_CONTESTED - 1.0) * apart) for radius in radii])
     inside = 1.0 / (1.0 + np.exp(-np.stack([signed_distance(m) for m in masks]) / np.float32(_BETWEEN)))
     shares = inside / inside.sum(axis=0)
     on = _gone_on(alpha > _GOES_ON, masks, limits) & ~near.reach.any(axis=0)
@@ -122,7 +142,41 @@ def _claims(alpha: Alpha, masks: BoolMask, limits: Sequence[float]) -> _Claims:
         areas=Trimap(core=near.core, reach=reach, open=np.asarray(reach.any(axis=0) & ~near.core.any(axis=0))),
         shares=np.where(beyond, owners, shares).astype(np.float32),
         beyond=np.asarray(beyond),
+        apart=apart,
     )
+
+
+def _told_apart(picture: Picture, near: Trimap) -> float:
+    """Ask certain pixels around where people meet whose colours they have, as if it were not known: 0 to 1.
+
+    Two people in the same shirt are told apart by place alone; asking colours there would draw the seam anywhere.
+    """
+    meet = near.open & (near.reach.sum(axis=0) > 1)
+    if not meet.any():
+        return 0.0
+    ring = cv2.dilate(meet.astype(np.uint8), disc(_GAP_RING)).astype(bool)
+    known = [_thinned(picture[ring & core]) for core in near.core]
+    known = [colours for colours in known if len(colours) > 2 * _NEIGHBOURS]
+    if len(known) < 2:
+        return 0.0
+    trees = [cKDTree(colours) for colours in known]
+    right = []
+    for row, colours in enumerate(known):
+        # The nearest of one's own is the pixel itself.
+        own = np.asarray(trees[row].query(colours, k=_NEIGHBOURS + 1)[0])[:, 1:].mean(axis=1)
+        others = [np.asarray(t.query(colours, k=_NEIGHBOURS)[0]).mean(axis=1) for t in trees if t is not trees[row]]
+        right.append(float((own < np.min(others, axis=0)).mean()))
+    return float(np.clip((min(right) - _APART_FROM) / (_APART_TO - _APART_FROM), 0.0, 1.0))
+
+
+def _contested(near: Trimap, masks: BoolMask, radii: Sequence[float]) -> Trimap:
+    """Let everybody reach `radii` pixels into the masks of others: what one has too much, another lacks."""
+    reach = near.reach.copy()
+    for row, (mask, radius) in enumerate(zip(masks, radii, strict=True)):
+        others = np.delete(masks, row, axis=0).any(axis=0)
+        reach[row] |= others & (signed_distance(mask) > -radius)
+    core = near.core & (reach.sum(axis=0) == 1)[None]
+    return Trimap(core=core, reach=reach, open=np.asarray(reach.any(axis=0) & ~core.any(axis=0)))
 
 
 def _gone_on(opaque: BoolMask, masks: BoolMask, limits: Sequence[float]) -> BoolMask:
@@ -165,9 +219,12 @@ def _with_gaps(picture: Picture, alpha: Alpha, areas: Trimap) -> Trimap:
 
 def _colour_distance(calm: Picture, asked: BoolMask, known: BoolMask) -> NDArray[np.float64]:
     """Mean distance of each asked pixel's colour to the nearest known ones; 1 where too few are known."""
-    colours = calm[known]
-    colours = colours[:: max(1, -(-len(colours) // _SAMPLES))]
+    colours = _thinned(calm[known])
     if len(colours) < _NEIGHBOURS:
         return np.ones(np.count_nonzero(asked))
     found = cKDTree(colours).query(calm[asked], k=_NEIGHBOURS)
     return np.asarray(np.asarray(found[0], np.float64).mean(axis=1))
+
+
+def _thinned(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    return colours[:: max(1, -(-len(colours) // _SAMPLES))]
