@@ -21,11 +21,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vimatte.engine.matting.common.fold import fold
 from vimatte.engine.matting.common.pictures import RIM
+from vimatte.engine.matting.instmatt.infer import infer
+from vimatte.engine.matting.instmatt.network import InstMatt
+from vimatte.engine.matting.instmatt.tri_masks import united_tri_masks
+from vimatte.engine.matting.instmatt.weights import open_network
 from vimatte.engine.matting.msg_vim.evaluation import Evaluation
 from vimatte.engine.matting.msg_vim.network import Network
 from vimatte.engine.matting.oavm.network import OavmNetwork
 
-from support.recipe_weights import MSG_VIM, recipe_weights
+from support.recipe_weights import INSTMATT, MSG_VIM, recipe_weights
 
 Row = tuple[str, Callable[[], object]]
 """What is timed, and how to run it once."""
@@ -72,7 +76,36 @@ def oavm() -> Iterator[Row]:
         )
 
 
-NAMES: dict[str, Callable[[], Iterator[Row]]] = {"msg_vim": msg_vim, "oavm": oavm}
+def instmatt() -> Iterator[Row]:
+    """One person, five frames of 288x512 as the network sees them; then several people on one such frame."""
+    height, width = 288, 512
+    stored = InstMatt().eval()
+    weights = recipe_weights({k: tuple(v.shape) for k, v in stored.state_dict().items()}, INSTMATT)
+    stored.load_state_dict(weights)
+    torch.manual_seed(1)
+    picture = torch.randn(3, height, width)
+    masks = torch.zeros(5, height, width)
+    for row, mask in enumerate(masks):
+        mask[40:260, 20 + 95 * row : 110 + 95 * row] = 1.0
+
+    def frames(network: InstMatt, *, people: int, count: int) -> Callable[[], object]:
+        tri_masks = united_tri_masks(masks[:people])
+        return torch.inference_mode()(lambda: [infer(network, picture, tri_masks) for _ in range(count)])
+
+    yield "as stored", frames(stored, people=1, count=5)
+    folded, _ = open_network(weights, device="cpu")
+    guided = torch.cat([picture[None], united_tri_masks(masks[:1])], dim=1)
+    yield "folded, without the refiner", torch.inference_mode()(lambda: [folded(guided) for _ in range(5)])
+    yield "folded, open nearly everywhere", frames(folded, people=1, count=5)
+    for people in (2, 5):
+        yield f"folded, open, {people} people, one frame", frames(folded, people=people, count=1)
+    for head in ("refine_OS8", "refine_OS4"):
+        weights[f"decoder.{head}.3.weight"].zero_()
+        weights[f"decoder.{head}.3.bias"].fill_(-20.0)
+    yield "folded, shut everywhere", frames(open_network(weights, device="cpu")[0], people=1, count=5)
+
+
+NAMES: dict[str, Callable[[], Iterator[Row]]] = {"instmatt": instmatt, "msg_vim": msg_vim, "oavm": oavm}
 
 
 def main() -> None:
