@@ -190,6 +190,8 @@ def test_what_is_not_needed_need_not_be_computed(
     # Who has converged is known only when all has been looked at: then nothing is saved, and nothing is wrong.
     if case != "frozen":
         assert (computed[0] < all_of_it) == (place != "everywhere")
+    if place == "nowhere":
+        assert computed[0] == 0
 
 
 def test_demand_of_a_pass() -> None:

@@ -79,7 +79,7 @@ def refine(refiner: Step, *, picture: Tensor, mattes: Tensor, features: Tensor, 
         return after, change.flatten(1).amax(dim=1) > _CONVERGED
 
     after, moving = first_pass(between)
-    if not (between.all() or bool(moving.all())):
+    if any(last) and not (between.all() or bool(moving.all())):
         # Who did not move where the second pass will look may have moved elsewhere, and that counts too.
         after, moving = first_pass(everywhere)
     if bool(moving.any()):
