@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from vimatte.engine.sparse import (
     ActiveSet,
@@ -28,7 +28,7 @@ DENSITIES = st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])
 def random_set(shape: tuple[int, int, int], density: float, seed: int) -> tuple[ActiveSet, Tensor]:
     random = torch.Generator().manual_seed(seed)
     dense = torch.rand(shape, generator=random) < density
-    return ActiveSet.from_dense(dense), dense
+    return ActiveSet(dense), dense
 
 
 def scattered(x: Tensor, active: ActiveSet) -> Tensor:
@@ -154,6 +154,22 @@ def test_layers_hold_kernels_in_the_stored_layout() -> None:
     assert [tuple(layer.weight.shape) for layer in layers] == [(3, 3, 3, 4), (3, 3, 3, 4), (3, 1, 1, 4)]
     x, coarse = features(active, 4).float(), features(active.coarser, 4).float()
     assert layers[0](x, active=active).shape == layers[1](coarse, active=active).shape == layers[2](x).shape
+
+
+@pytest.mark.parametrize("kind", [SubmanifoldConv2d, PointwiseConv2d])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_batch_norm_can_be_absorbed(kind: type[SubmanifoldConv2d] | type[PointwiseConv2d], bias: bool) -> None:
+    active, _ = random_set((1, 6, 6), 0.5, 9)
+    layer, norm = kind(4, 3, bias=bias), nn.BatchNorm1d(3).eval()
+    with torch.no_grad():
+        for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            assert value is not None
+            value.uniform_(0.5, 2.0)
+        options = {} if kind is PointwiseConv2d else {"active": active}
+        x = features(active, 4).float()
+        expected = norm(layer(x, **options))
+        layer.absorb(norm)
+        torch.testing.assert_close(layer(x, **options), expected)
 
 
 def test_an_empty_set_goes_through_and_back() -> None:

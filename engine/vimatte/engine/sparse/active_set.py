@@ -23,16 +23,15 @@ class ActiveSet:
     made when first asked for and kept.
     """
 
-    def __init__(self, cells_R: Tensor, *, shape: tuple[int, int, int]) -> None:
-        """Take (R,) int64 linear positions `(m * H + y) * W + x`, ascending without repeats, and (M, H, W)."""
-        self.cells_R = cells_R
-        self.shape = shape
-
-    @classmethod
-    def from_dense(cls, active_MHW: Tensor) -> ActiveSet:
-        """Make the set of the cells that are not 0 in (M, H, W)."""
+    def __init__(self, active_MHW: Tensor) -> None:
+        """Take the cells that are not 0 in (M, H, W)."""
         maps, height, width = active_MHW.shape
-        return cls(active_MHW.reshape(-1).nonzero()[:, 0], shape=(maps, height, width))
+        self.shape = (maps, height, width)
+        m, y, x = active_MHW.nonzero().t().contiguous()
+        self.positions_R: tuple[Tensor, Tensor, Tensor] = (m, y, x)
+        """Map, y and x of every cell, (R,) int64 each."""
+        self.cells_R: Tensor = (m * height + y) * width + x
+        """Linear positions, (R,) int64, ascending."""
 
     def __len__(self) -> int:
         return self.cells_R.shape[0]
@@ -46,14 +45,6 @@ class ActiveSet:
         """Active cells over all cells, 0 to 1."""
         maps, height, width = self.shape
         return len(self) / max(1, maps * height * width)
-
-    @cached_property
-    def positions_R(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Map, y and x of every cell, (R,) int64 each."""
-        _, height, width = self.shape
-        line = torch.div(self.cells_R, width, rounding_mode="floor")
-        m = torch.div(line, height, rounding_mode="floor")
-        return m, line - m * height, self.cells_R - line * width
 
     @cached_property
     def framed_R(self) -> Tensor:
@@ -79,12 +70,13 @@ class ActiveSet:
         maps, height, width = self.shape
         rows, columns = -(-height // 2), -(-width // 2)
         m, y, x = self.positions_R
-        active = torch.zeros(maps * rows * columns, dtype=torch.bool, device=self.cells_R.device)
+        active = torch.zeros((maps, rows, columns), dtype=torch.bool, device=self.cells_R.device)
         # An odd row lies between two coarse ones; after the last row of an even map there is no second one.
-        for coarse_y in (y // 2, ((y + 1) // 2).clamp_max(rows - 1)):
-            for coarse_x in (x // 2, ((x + 1) // 2).clamp_max(columns - 1)):
-                active[(m * rows + coarse_y) * columns + coarse_x] = True
-        return ActiveSet(active.nonzero()[:, 0], shape=(maps, rows, columns))
+        for coarse_y in (y >> 1, ((y + 1) >> 1).clamp_max(rows - 1)):
+            line = (m * rows + coarse_y) * columns
+            for coarse_x in (x >> 1, ((x + 1) >> 1).clamp_max(columns - 1)):
+                active.view(-1)[line + coarse_x] = True
+        return ActiveSet(active)
 
     @cached_property
     def from_coarser(self) -> Plan:
@@ -96,12 +88,13 @@ class ActiveSet:
         coarse = self.coarser
         m, y, x = self.positions_R
         step = coarse.shape[2] + 2
-        framed = (m * (coarse.shape[1] + 2) + y // 2 + 1) * step + x // 2 + 1
+        framed = (m * (coarse.shape[1] + 2) + (y >> 1) + 1) * step + (x >> 1) + 1
+        kind = ((y & 1) * 2 + (x & 1)).to(torch.uint8)
         coarse_rows = _rows(coarse.framed_R, coarse.shape)
         groups = []
         for odd_y in (0, 1):
             for odd_x in (0, 1):
-                rows = ((y % 2 == odd_y) & (x % 2 == odd_x)).nonzero()[:, 0]
+                rows = (kind == 2 * odd_y + odd_x).nonzero()[:, 0]
                 # Tap 2 reaches an odd cell from the coarse cell before it, tap 0 from the one after.
                 taps_y = ((0, 1), (2, 0)) if odd_y else ((1, 0),)
                 taps_x = ((0, 1), (2, 0)) if odd_x else ((1, 0),)

@@ -23,6 +23,23 @@ class _SparseConv2d(nn.Module):
         bound = 1.0 / math.sqrt(size * size * inputs)
         nn.init.uniform_(self.weight, -bound, bound)
 
+    @torch.no_grad()
+    def absorb(self, norm: nn.BatchNorm1d) -> None:
+        """Do from now on what this layer and a batch norm right after it do in evaluation, to rounding.
+
+        Raises ValueError for a norm without running statistics.
+        """
+        if norm.running_mean is None or norm.running_var is None:
+            raise ValueError("a batch norm without running statistics cannot be absorbed")
+        gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        old = self.bias.double() if self.bias is not None else 0.0
+        bias = (old - norm.running_mean.double()) * gain + norm.bias.double()
+        self._scale(gain)
+        self.bias = nn.Parameter(bias.to(self.weight.dtype))
+
+    def _scale(self, gain: Tensor) -> None:
+        self.weight.copy_(self.weight.double() * gain[:, None, None, None])
+
 
 class SubmanifoldConv2d(_SparseConv2d):
     """3x3 at the active cells; inactive neighbours count as 0."""
@@ -55,3 +72,7 @@ class PointwiseConv2d(_SparseConv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(R, in) to (R, out)."""
         return pointwise(x, self.weight, self.bias)
+
+    def _scale(self, gain: Tensor) -> None:
+        outputs, _, _, inputs = self.weight.shape
+        self.weight.copy_((self.weight.double().reshape(inputs, outputs) * gain).reshape(self.weight.shape))

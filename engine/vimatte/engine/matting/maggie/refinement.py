@@ -83,27 +83,34 @@ class Refinement(nn.Module):
         self.layer5_smooth = _smooth(64, 32)
         self.refine_OS1 = _logits(32)
 
+    def fold(self) -> None:
+        """Take batch norms into the sparse convolutions right before them, for evaluation; exact to rounding."""
+        for layers in self.children():
+            if isinstance(layers, _Layers):
+                layers.fold()
+
     def refine(self, sources: Sources, region_FNHW: Tensor) -> Refined:
         """Refine where `region` (f, n, h, w), bool, is set. Sides must be multiples of 8."""
         frames, people, height, width = region_FNHW.shape
         region_MHW = region_FNHW.flatten(0, 1)
         tables = _Tables(sources)
         logits4_MHW = tables.f1_LC.new_full((frames * people, height // 4, width // 4), _OFF)
-        logits1_MHW = tables.f1_LC.new_full((frames * people, height, width), _OFF)
+        # Off at full size is an alpha of exactly 0, so that only active cells go through the tanh.
+        alphas1_MHW = tables.f1_LC.new_zeros((frames * people, height, width))
         for maps in self._runs(region_MHW):
-            s1 = ActiveSet.from_dense(region_MHW[maps])
+            s1 = ActiveSet(region_MHW[maps])
             if not len(s1):
                 continue
             logits4_R, logits1_R = self._logits(tables, s1, first=maps.start, people=people)
             logits4_MHW[maps].view(-1).index_copy_(0, s1.coarser.coarser.cells_R, _rounded(logits4_R))
-            logits1_MHW[maps].view(-1).index_copy_(0, s1.cells_R, _rounded(logits1_R))
+            alphas1_MHW[maps].view(-1).index_copy_(0, s1.cells_R, _alpha(_rounded(logits1_R)))
         larger = F.interpolate(
             logits4_MHW.view(frames, people, *logits4_MHW.shape[1:]),
             scale_factor=4,
             mode="bilinear",
             align_corners=False,
         )
-        return Refined(os4=_alpha(larger), os1=_alpha(logits1_MHW.view_as(region_FNHW)))
+        return Refined(os4=_alpha(larger), os1=alphas1_MHW.view_as(region_FNHW))
 
     def _runs(self, region_MHW: Tensor) -> Iterator[slice]:
         """Maps to refine together: all in training, whose statistics are of all cells; else as many as are cheap.
@@ -159,6 +166,15 @@ class _Layers(nn.ModuleList):
             x_RC = layer(x_RC, active=active) if isinstance(layer, InverseConv2d | SubmanifoldConv2d) else layer(x_RC)
         return x_RC
 
+    def fold(self) -> None:
+        for index in range(1, len(self)):
+            before, norm = self[index - 1], self[index]
+            if isinstance(norm, nn.BatchNorm1d) and isinstance(
+                before, InverseConv2d | PointwiseConv2d | SubmanifoldConv2d
+            ):
+                before.absorb(norm)
+                self[index] = nn.Identity()
+
 
 class _Tables:
     """The sources as tables of one row for each place, so that a row is read in one piece."""
@@ -198,4 +214,5 @@ def _rounded(logits_R: Tensor) -> Tensor:
 
 
 def _alpha(logits: Tensor) -> Tensor:
-    return logits.tanh_().add_(1.0).div_(2.0) if not logits.requires_grad else (logits.tanh() + 1.0) / 2.0
+    # The same in place: these maps are the largest there are.
+    return (logits.tanh() + 1.0) / 2.0 if logits.requires_grad else logits.tanh_().add_(1.0).div_(2.0)

@@ -27,11 +27,17 @@ def smoothed(alphas_FNHW: Tensor) -> Tensor:
     at = torch.arange(_TAPS, dtype=torch.float32, device=alphas_FNHW.device) - _FRAME
     g = torch.exp(-(at**2) / (2 * _SIGMA**2))
     g = g / g.sum()
-    maps_M1HW = alphas_FNHW.flatten(0, 1)[:, None]
-    # The rows and columns that a padded blur would cut off again are not computed.
-    blurred = F.conv2d(F.conv2d(maps_M1HW, (g**2).view(1, 1, 1, _TAPS)), g.new_ones((1, 1, _TAPS, 1)))
-    larger = F.interpolate(blurred, size=(height, width), mode="bilinear", align_corners=False)
-    return larger.view_as(alphas_FNHW)
+    weights = (g**2).tolist()
+    # Rows and columns that a padded blur would cut off again are not computed. Sums of shifted maps, since a
+    # convolution of one channel takes five times as long.
+    across = alphas_FNHW[..., _FRAME : width - _FRAME] * weights[_FRAME]
+    for far in range(1, _FRAME + 1):
+        left, right = (alphas_FNHW[..., _FRAME + d : width - _FRAME + d] for d in (-far, far))
+        across.add_(left + right, alpha=weights[_FRAME + far])
+    down = across[..., _TAPS - 1 :, :].clone()
+    for row in range(_TAPS - 1):
+        down.add_(across[..., row : height - _TAPS + 1 + row, :])
+    return F.interpolate(down, size=(height, width), mode="bilinear", align_corners=False)
 
 
 def boxes(alphas_FNHW: Tensor) -> Tensor:

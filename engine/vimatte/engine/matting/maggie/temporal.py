@@ -36,11 +36,17 @@ class TemporalGru(nn.Module):
             )
             for conv in self._convolutions()
         )
-        state = torch.zeros_like(x_BTCHW[:, 0]) if state_BCHW is None else state_BCHW
+        state = state_BCHW
         forward = []
         for t in range(frames):
-            state = self._step(gates_BTCHW[:, t], new_BTCHW[:, t], state)
+            # A state of zeros adds nothing to what is made of x.
+            state = (
+                _first(gates_BTCHW[:, t], new_BTCHW[:, t])
+                if state is None
+                else self._step(gates_BTCHW[:, t], new_BTCHW[:, t], state)
+            )
             forward.append(state)
+        state = forward[-1]
         features = list(forward)
         for t in reversed(range(frames - 1)):
             state = self._step(gates_BTCHW[:, t], new_BTCHW[:, t], state)
@@ -60,6 +66,12 @@ class TemporalGru(nn.Module):
         assert isinstance(gate, nn.Conv2d)
         assert isinstance(new, nn.Conv2d)
         return gate, new
+
+
+def _first(gates_BCHW: Tensor, new_BCHW: Tensor) -> Tensor:
+    """The step from a state of zeros."""
+    z_BCHW = gates_BCHW.chunk(2, dim=1)[1].sigmoid()
+    return z_BCHW * new_BCHW.tanh()
 
 
 class DifferenceHead(nn.Sequential):

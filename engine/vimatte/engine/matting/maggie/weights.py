@@ -56,6 +56,7 @@ def prepared(network: Maggie) -> Maggie:
     """Settle and fold a network in evaluation, in place; its keys are no longer the checkpoint's."""
     settle(network)
     fold(network)
+    network.decoder.fold()
     # Channels last: what the sparse half reads its rows from, and faster convolutions.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
