@@ -29,7 +29,7 @@ _HALO = 4
 Less than the rim that is cut off in the end, so that a tile never sees the zeros beyond the picture's edge.
 """
 _TOGETHER, _TOGETHER_ELSEWHERE = 8, 64
-"""Tiles at once: on a processor so few that their maps stay in its cache, elsewhere so many that they fill the device."""
+"""Tiles at once: on a processor so few that their maps stay in its cache, elsewhere enough to fill the device."""
 
 
 class Evaluation:
