@@ -15,6 +15,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
+from bench_maggie import maggie
 from calibration import calibration, in_turns
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -105,7 +106,12 @@ def instmatt() -> Iterator[Row]:
     yield "folded, shut everywhere", frames(open_network(weights, device="cpu")[0], people=1, count=5)
 
 
-NAMES: dict[str, Callable[[], Iterator[Row]]] = {"instmatt": instmatt, "msg_vim": msg_vim, "oavm": oavm}
+NAMES: dict[str, Callable[[], Iterator[Row]]] = {
+    "instmatt": instmatt,
+    "maggie": maggie,
+    "msg_vim": msg_vim,
+    "oavm": oavm,
+}
 
 
 def main() -> None:
