@@ -130,6 +130,18 @@ def test_more_than_ten_people(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(one.alphas, other.alphas, atol=2e-3)
 
 
+def test_half_precision_is_close() -> None:
+    """Autocast, as on a GPU; alphas and the thresholds they are held against stay float32."""
+    shot, tracks = crossing(2)
+    model = MsgVim(state=weights())
+    whole = matte(shot, tracks, model=model)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = matte(shot, tracks, model=model)
+    for one, other in zip(whole, half, strict=True):
+        assert other.alphas.dtype == np.float32
+        assert 0.0 < np.abs(one.alphas - other.alphas).mean() < 0.05
+
+
 def test_others_change_a_matte() -> None:
     """Their masks are the reference."""
     shot, tracks = crossing(1)

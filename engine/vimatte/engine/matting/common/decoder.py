@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
@@ -75,7 +76,9 @@ class Decoder(nn.Module):
 
 
 def alpha_of(logits_NCHW: Tensor, *, larger: int = 1) -> Tensor:
-    """Enlarge logits, then (tanh z + 1) / 2; the other order would blur the edge."""
+    """Enlarge logits, then (tanh z + 1) / 2; the other order would blur the edge. Float32 also in autocast."""
+    # Half precision cannot tell 254/255 from 1 well enough for the thresholds that alphas are held against.
+    logits_NCHW = logits_NCHW.to(torch.promote_types(logits_NCHW.dtype, torch.float32))
     if larger > 1:
         logits_NCHW = F.interpolate(logits_NCHW, scale_factor=larger, mode="bilinear", align_corners=False)
     return (logits_NCHW.tanh() + 1.0) / 2.0
