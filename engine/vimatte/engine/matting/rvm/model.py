@@ -29,8 +29,12 @@ _LONG_SIDE = 1100
 """The recurrent network sees, and people are divided, at a whole fraction of the plate's size no longer than this."""
 _LENGTH = 64
 """Frames from one fresh state to the next."""
-_WARM_UP = 12
-"""Frames run before a stretch and thrown away, so that its first mattes are those of a state that has settled."""
+_WARM_UP = 24
+"""Frames run before a stretch and thrown away, so that its first mattes are those of a state that has settled.
+
+Measured on two shots, against a state 36 frames old: with 12 frames 0.3 % and 2.2 % of the pixels are off by more than
+0.1 on the first frame of a stretch, with 24 frames 0.2 % and 0.1 %.
+"""
 
 
 class Rvm:
