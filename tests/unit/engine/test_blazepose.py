@@ -15,7 +15,6 @@ from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.shot import Picture
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
-from vimatte.engine.vis.associate import Sighting
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.blazepose import BlazePose, backend
 from vimatte.engine.vis.blazepose.again import leave_contested, paint_away
@@ -26,6 +25,7 @@ from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Seen
 from vimatte.engine.vis.blazepose.search import Find
 from vimatte.engine.vis.blazepose.segment import Person
+from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.snap import guided_filter, snap
 
 HEIGHT, WIDTH = 90, 160

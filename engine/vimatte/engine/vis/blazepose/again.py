@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 
 from vimatte.engine.masks import BoolMask, mask_iou
-from vimatte.engine.vis.associate import Sighting, colour_distance
 from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks, sized
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.search import Find, Search
+from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.identity.looks import colour_distance
 
 __all__ = ["SETTINGS", "leave_contested", "look_again", "paint_away"]
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vimatte.engine.masks import mask_iou
-from vimatte.engine.vis.associate import Carry, Sighting, Tracklet, colour_distance
 from vimatte.engine.vis.backend import VisOptions
+from vimatte.engine.vis.blazepose.sighting import Carry, Sighting, Tracklet
+from vimatte.engine.vis.identity.looks import colour_distance
 
 __all__ = ["SETTINGS", "Kept", "choose", "colour_limit", "looks", "sized", "spread"]
 

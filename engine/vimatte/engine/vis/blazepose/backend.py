@@ -13,11 +13,12 @@ from vimatte.engine.events import Warned
 from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
-from vimatte.engine.vis import associate, propagate
+from vimatte.engine.vis import identity, propagate
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.blazepose import again, anchors, look, search
 from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Finder
+from vimatte.engine.vis.blazepose.people import people_of
 from vimatte.engine.vis.blazepose.search import Search
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.weights import locate, weight_set
@@ -46,7 +47,7 @@ class BlazePose:
             look.SETTINGS,
             search.SETTINGS,
             again.SETTINGS,
-            associate.SETTINGS,
+            identity.SETTINGS,
             anchors.SETTINGS,
             propagate.SETTINGS,
         )
@@ -59,7 +60,7 @@ class BlazePose:
         finder = Finder(torch.device(options.device))
         finding = Search(frames, numbers, finder)
         yield from finding.run(max(1, options.detect_every or _EVERY))
-        people = associate.associate([[f.sighting for f in found] for found in finding.finds], finding.thumbs)
+        people = yield from people_of(finding, min_duration=options.min_duration)
         kept = anchors.choose(
             people,
             finding.thumbs,

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
-from vimatte.engine.vis.associate import Sighting
-from vimatte.engine.vis.blazepose.appearance import appearance
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.carry import Thumbs
 from vimatte.engine.vis.blazepose.look import Finder, Seen
+from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.identity.looks import appearance
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.snap import snap
 
@@ -46,8 +46,8 @@ class Search:
         self.finds: list[list[Find]] = []
 
     def run(self, every: int) -> Generator[Progress, None, None]:
-        """Look at all frames; a full look on every `every`-th and on the last."""
-        total = 2 * len(self._numbers)
+        """Look at all frames, to and fro: two thirds of the finding. A full look on every `every`-th and the last."""
+        total = 3 * len(self._numbers)
         expected: list[tuple[Body, BoolMask, int]] = []
         for at, _ in enumerate(self._numbers):
             image = self.image(at)
@@ -61,8 +61,7 @@ class Search:
             yield Progress(phase="find", done=at + 1, total=total, detail=f"{len(found)} people")
         for at in range(len(self._numbers) - 2, -1, -1):
             self._fill(at)
-            yield Progress(phase="find", done=total - at - 1, total=total)
-        yield Progress(phase="find", done=total, total=total)
+            yield Progress(phase="find", done=2 * len(self._numbers) - at - 1, total=total)
 
     def image(self, at: int) -> WorkingImage:
         """Working copy of the frame at place `at`."""

@@ -8,14 +8,17 @@ from itertools import pairwise
 import numpy as np
 
 from vimatte.engine.vis.identity.cover import path_cover
+from vimatte.engine.vis.identity.looks import colour_distance
 from vimatte.engine.vis.identity.motion import Overlap
-from vimatte.engine.vis.identity.sight import Chain, Sight, colour_distance
+from vimatte.engine.vis.identity.sight import Chain, Sight
 
 __all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets", "weave"]
 
 SETTINGS: Mapping[str, str | int | float] = {
     "identity": "whole shot 2",
     "near": 4,
+    "mixed_on_iou": 0.75,
+    "mixed_on_area": 1.2,
     "sure_iou": 0.25,
     "sure_margin": 0.6,
     "sure_area": 1.8,
@@ -27,6 +30,8 @@ SETTINGS: Mapping[str, str | int | float] = {
     "link_gap": 40,
     "link_lap": 6,
     "link_cost": 6.0,
+    "link_place": 1.5,
+    "link_place_area": 2.0,
     "doubt": 1.0,
     "known_looks": 0.5,
     "known_margin": 0.12,
@@ -34,6 +39,7 @@ SETTINGS: Mapping[str, str | int | float] = {
     "guess_margin": 0.25,
     "weave_inside_alike": 0.35,
     "weave_inside": 0.6,
+    "weave_place": 0.93,
     "weave_looks": 0.6,
     "weave_looks_often": 0.9,
 }
@@ -61,7 +67,23 @@ def mixed(count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray]) -
                         apart = own[other][p, q] < 0.25 * min(own[other][p, p], own[other][q, q])
                         if apart and both[k, p] + both[k, q] > 0.6 * whole[k]:
                             found.add((at, k))
-    return found
+    return _going_on(found, overlaps, range(len(count)))
+
+
+def _going_on(found: set[tuple[int, int]], overlaps: Overlaps, places: range) -> set[tuple[int, int]]:
+    """Those, and whatever goes on from one of them to the next frame, or the one before, as much the same mask."""
+    every = set(found)
+    for order, step in ((places, 1), (places[::-1], -1)):
+        for at in order:
+            lap = overlaps.get((min(at, at + step), max(at, at + step)))
+            if lap is None:
+                continue
+            iou = lap.iou if step > 0 else lap.iou.T
+            mine, theirs = (lap.carried, lap.now) if step > 0 else (lap.now, lap.carried)
+            for k, n in zip(*np.nonzero(iou > float(SETTINGS["mixed_on_iou"])), strict=True):
+                if (at, int(k)) in every and _ratio(mine[k], theirs[n]) < float(SETTINGS["mixed_on_area"]):
+                    every.add((at + step, int(n)))
+    return every
 
 
 def tracklets(sights: Sequence[Sequence[Sight]], overlaps: Overlaps, *, every: int = 1) -> list[Chain]:
@@ -143,17 +165,19 @@ def _turns(one: Chain, other: Chain, overlaps: Overlaps, looks: float) -> float 
         return None
     order = sorted((*one.sights, *other.sights), key=lambda s: s.at)
     turns = sum((a.at in mine) != (b.at in mine) for a, b in pairwise(order))
-    gap = colour_distance(one.colour, other.colour) / looks
-    if gap > float(SETTINGS["weave_looks" if turns < 4 else "weave_looks_often"]):
-        return None
     laps = [
         overlaps[a.at, b.at].within(a.index, b.index) if (a.at, b.at) in overlaps else 0.0
         for a, b in pairwise(order)
         if (a.at in mine) != (b.at in mine)
     ]
+    inside = float(np.median(laps))
+    if inside >= float(SETTINGS["weave_place"]):
+        return 1.0 - inside
+    gap = colour_distance(one.colour, other.colour) / looks
+    if gap > float(SETTINGS["weave_looks" if turns < 4 else "weave_looks_often"]):
+        return None
     sure = turns >= 4 and gap < float(SETTINGS["known_looks"])
-    least = float(SETTINGS["weave_inside_alike" if sure else "weave_inside"])
-    return 1.0 - float(np.median(laps)) if np.median(laps) >= least else None
+    return 1.0 - inside if inside >= float(SETTINGS["weave_inside_alike" if sure else "weave_inside"]) else None
 
 
 def _ratio(one: float, other: float) -> float:
@@ -168,8 +192,13 @@ def spread(chains: Sequence[Chain]) -> float:
     return float(np.clip(np.median(gaps), 0.25, 0.8)) if gaps else 0.5
 
 
-def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int, trust: float = 1.0) -> list[Chain]:
+def link(
+    chains: Sequence[Chain], overlaps: Overlaps, *, scene: Sequence[int], gap: int, trust: float = 1.0
+) -> list[Chain]:
     """Link chains of one scene that end and begin at most `gap` frames apart, by motion, looks and size.
+
+    Or because a mask lies in the place of the other: a finder now and then adds a chair to somebody, which changes
+    their size, their middle and their colours all at once.
 
     `trust` is how much one sight says for a chain being somebody.
     """
@@ -181,12 +210,20 @@ def link(chains: Sequence[Chain], *, scene: Sequence[int], gap: int, trust: floa
             if wait > gap or scene[a.last.at] != scene[b.first.at]:
                 continue
             if wait >= 1:
-                costs[k, n] = _cost(a, b, wait, looks)
+                costs[k, n] = min(_cost(a, b, wait, looks), _in_place(a.last, b.first, overlaps))
             elif wait > -int(SETTINGS["link_lap"]) and (cut := _handover(a, b)) is not None:
                 costs[k, n] = _cost(cut, b, b.first.at - cut.last.at, looks)
     doubt = [trust * float(SETTINGS["doubt"]) * sum(s.score for s in c.sights) for c in chains]
     covers = path_cover(len(chains), costs, alone=float(SETTINGS["link_cost"]), doubt=doubt)
     return [Chain([s for k in cover for s in chains[k].sights]) for cover in covers]
+
+
+def _in_place(a: Sight, b: Sight, overlaps: Overlaps) -> float:
+    lap = overlaps.get((a.at, b.at))
+    if lap is None or _ratio(lap.carried[a.index], lap.now[b.index]) > float(SETTINGS["link_place_area"]):
+        return 1e6
+    beyond = 1.0 - lap.within(a.index, b.index)
+    return float(SETTINGS["link_place"]) * (1.0 + 10.0 * beyond)
 
 
 def _handover(a: Chain, b: Chain) -> Chain | None:

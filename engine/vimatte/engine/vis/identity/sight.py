@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Chain", "Sight", "ahead_of", "colour_distance"]
+__all__ = ["Chain", "Sight", "ahead_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,11 +30,6 @@ class Sight:
     """Height of its box."""
     colour: NDArray[np.float32]
     """Colour histogram whose squares sum to 1."""
-
-
-def colour_distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Hellinger distance of two histograms given as square roots: 0 same, 1 nothing in common."""
-    return float(np.sqrt(max(0.0, 1.0 - float(one @ other))))
 
 
 class Chain:

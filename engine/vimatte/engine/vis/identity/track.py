@@ -12,9 +12,9 @@ import numpy as np
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.vis.backend import MIN_DURATION
-from vimatte.engine.vis.blazepose.appearance import appearance
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.identity.link import SETTINGS, link, mixed, recognise, tracklets, weave
+from vimatte.engine.vis.identity.looks import appearance
 from vimatte.engine.vis.identity.motion import Overlap, ShotMotion
 from vimatte.engine.vis.identity.settle import settle
 from vimatte.engine.vis.identity.sight import Chain, Sight
@@ -119,7 +119,7 @@ class IdentityTracker:
         chains = tracklets(clean, overlaps, every=options.every)
         for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
             chains = [c for c in chains if len(c) >= min(least, _least(options, count))]
-            chains = link(weave(chains, overlaps), scene=scene, gap=max(gap, 3 * options.every), trust=trust)
+            chains = link(weave(chains, overlaps), overlaps, scene=scene, gap=max(gap, 3 * options.every), trust=trust)
         chains = settle(chains, scene=scene)
         chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
         return _kept([_identity(c, frames, chains, options) for c in chains], options)

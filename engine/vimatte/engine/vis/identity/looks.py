@@ -1,4 +1,4 @@
-"""What somebody looks like: colours of the upper and the lower half of a mask."""
+"""What somebody looks like: colours of the upper and the lower half of a mask, and how far two looks are apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.vis.flow import WorkingImage
 
-__all__ = ["appearance"]
+__all__ = ["appearance", "colour_distance"]
 
 _BINS = 8
 
@@ -39,3 +39,8 @@ def appearance(image: WorkingImage, mask: BoolMask) -> NDArray[np.float32]:
             counts = 0.25 * take[0] + 0.5 * take[1] + 0.25 * take[2]
         halves.append(counts.reshape(-1) / max(float(counts.sum()), 1e-6))
     return np.asarray(np.sqrt(np.concatenate(halves) / 2.0), np.float32)
+
+
+def colour_distance(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Hellinger distance of two histograms given as square roots: 0 same, 1 nothing in common."""
+    return float(np.sqrt(max(0.0, 1.0 - float(one @ other))))
