@@ -25,7 +25,7 @@ def evaluate(pred: str | None, tracks: Path | None, truth: Path, as_json: bool) 
 
     def action() -> None:
         from vimatte.engine.errors import ConfigError
-        from vimatte.engine.metrics.evaluate import LayersScore, TracksScore, evaluate_layers, evaluate_tracks
+        from vimatte.engine.metrics import LayersScore, TracksScore, evaluate_layers, evaluate_tracks
         from vimatte.engine.tracks import TrackSet
 
         if (pred is None) == (tracks is None):

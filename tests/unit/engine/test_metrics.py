@@ -14,17 +14,11 @@ import pytest
 from vimatte.engine.errors import ConfigError, MediaError
 from vimatte.engine.masks import Rle
 from vimatte.engine.metrics import MatteErrorMeter, OverlapMeter, evaluate_layers, evaluate_tracks
+from vimatte.engine.metrics.difference import mad, mse, sad
+from vimatte.engine.metrics.flicker import dtssd
+from vimatte.engine.metrics.gradient import gradient_error, gradient_error_over_union
 from vimatte.engine.metrics.mask_overlap import match_people
-from vimatte.engine.metrics.matte_errors import (
-    dtssd,
-    edge_mad,
-    gradient_error,
-    gradient_error_over_union,
-    mad,
-    mse,
-    sad,
-    soft_edge,
-)
+from vimatte.engine.metrics.regions import edge_mad, soft_edge
 from vimatte.engine.tracks import Instance, TrackSet
 
 H, W = 24, 40
@@ -55,7 +49,7 @@ class TestMatteErrors:
         truth = alpha(
             (slice(None), slice(0, 10), 1.0), (slice(None), slice(10, 12), 0.5), (slice(None), slice(12, 13), 0.02)
         )
-        assert np.count_nonzero(soft_edge(truth)) == 2 * H
+        assert int(soft_edge(truth).sum()) == 2 * H
         matte = truth.copy()
         matte[:, 10] = 0.75
         matte[:, 20] = 1.0
@@ -123,7 +117,11 @@ class TestMatteErrors:
             "mse": 0.0,
             "sad": 0.0,
             "grad": 0.0,
+            "conn": 0.0,
             "dtssd": None,
+            "messddt": None,
+            "mad_f": None,
+            "mad_u": None,
             "edge_mad": None,
         }
 
@@ -233,11 +231,22 @@ class TestEvaluateLayers:
         score = evaluate_layers(str(tmp_path / "layers.exr"), truth)
         again = json.loads(json.dumps(score.to_dict(), allow_nan=False))
         assert again["people"]["bruno"]["layer"] == "person_01"
-        lines = score.table().splitlines()
-        assert lines[0].split() == ["person", "layer", "IoU", "MAD", "MSE", "SAD", "Grad", "dtSSD", "edge", "MAD"]
+        said, *lines = score.table().splitlines()
+        assert "as_paper" in said
+        assert "1001-1003" in said
+        assert "matched by overlap" in said
+        assert "MAD, MSE, MESSDdt, MAD_f, MAD_u, edge MAD x 1e-3" in said
+        heads = ["person", "layer", "IoU", "MAD", "MSE", "SAD", "Grad", "Conn", "dtSSD", "MESSDdt", "MAD_f", "MAD_u"]
+        assert lines[0].split() == [*heads, "edge", "MAD"]
         assert lines[2].split()[:2] == ["bruno", "person_01"]
         assert float(lines[2].split()[3]) == pytest.approx(64 * 0.25 / (H * W) * 1e3, abs=0.01)
         assert lines[3].startswith("mean")
+        assert [line.split()[1] for line in lines if line.startswith(("VIMQ", "IMQ"))] == [
+            "as_paper",
+            "as_published_code",
+            "as_paper",
+            "as_published_code",
+        ]
 
     def test_a_still(self, tmp_path: Path) -> None:
         save(tmp_path / "truth" / "anna" / "1001.png", box(3)[..., None], ("Y",), "uint8")

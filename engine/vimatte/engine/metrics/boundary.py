@@ -7,16 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vimatte.engine.masks import BoolMask
+from vimatte.engine.metrics.alphas import Mask, as_mask
 
 __all__ = ["boundary_f"]
 
 
-def boundary_f(mask: BoolMask, *, truth: BoolMask, tolerance: float = 0.008) -> float:
+def boundary_f(mask: Mask, *, truth: Mask, tolerance: float = 0.008) -> float:
     """F measure, 0 to 1, of the contour of a (h, w) mask against the true one: 2 P R / (P + R).
 
     P is the share of the mask's contour that lies near the true contour, R the share of the true contour near the
     mask's; near is `tolerance` of the picture's diagonal, at least 1 pixel, as in section 3.2. Both empty: 1.
     """
+    mask, truth = as_mask(mask), as_mask(truth)
     one, two = _contour(mask), _contour(truth)
     if not one.any() or not two.any():
         return 1.0 if not mask.any() and not truth.any() else 0.0

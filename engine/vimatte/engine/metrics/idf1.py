@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vimatte.engine.masks import BoolMask
+from vimatte.engine.metrics.alphas import Mask, as_mask
 
 __all__ = ["IdentityScore", "Idf1Meter"]
 
@@ -41,15 +41,17 @@ class Idf1Meter:
         self._truth_frames = np.zeros(len(self._truths), np.int64)
         self._track_frames = np.zeros(len(self._tracks), np.int64)
 
-    def add(self, truth: Mapping[str, BoolMask], *, tracks: Mapping[str, BoolMask]) -> None:
+    def add(self, truth: Mapping[str, Mask], *, tracks: Mapping[str, Mask]) -> None:
         """Take in one frame; who lacks a mask, or has an empty one, is absent."""
-        truth_area = [int(np.count_nonzero(truth[n])) if n in truth else 0 for n in self._truths]
-        track_area = [int(np.count_nonzero(tracks[n])) if n in tracks else 0 for n in self._tracks]
+        people = {name: as_mask(mask) for name, mask in truth.items()}
+        found = {name: as_mask(mask) for name, mask in tracks.items()}
+        truth_area = [int(np.count_nonzero(people[n])) if n in people else 0 for n in self._truths]
+        track_area = [int(np.count_nonzero(found[n])) if n in found else 0 for n in self._tracks]
         self._truth_frames += np.array(truth_area, np.int64) > 0
         self._track_frames += np.array(track_area, np.int64) > 0
         for i in np.flatnonzero(truth_area):
             for k in np.flatnonzero(track_area):
-                both = int(np.count_nonzero(truth[self._truths[i]] & tracks[self._tracks[k]]))
+                both = int(np.count_nonzero(people[self._truths[i]] & found[self._tracks[k]]))
                 if both >= self._least * (truth_area[i] + track_area[k] - both):
                     self._hits[i, k] += 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vimatte.engine.masks import BoolMask
+from vimatte.engine.metrics.alphas import Mask, as_mask
 
 __all__ = ["FOUND_IOU", "OverlapMeter", "PersonOverlap", "match_people"]
 
@@ -56,14 +56,16 @@ class OverlapMeter:
         self._holder: dict[int, int] = {}
         self._switches = np.zeros(shape[0], np.int64)
 
-    def add(self, truth: Mapping[str, BoolMask], *, tracks: Mapping[str, BoolMask]) -> None:
+    def add(self, truth: Mapping[str, Mask], *, tracks: Mapping[str, Mask]) -> None:
         """Take in one frame, in the order of the shot; who lacks a mask is absent."""
+        people = {name: as_mask(mask) for name, mask in truth.items()}
+        found = {name: as_mask(mask) for name, mask in tracks.items()}
         both = np.zeros_like(self._both)
-        truth_area = np.array([np.count_nonzero(truth[n]) if n in truth else 0 for n in self._truths], np.int64)
-        track_area = np.array([np.count_nonzero(tracks[n]) if n in tracks else 0 for n in self._tracks], np.int64)
+        truth_area = np.array([np.count_nonzero(people[n]) if n in people else 0 for n in self._truths], np.int64)
+        track_area = np.array([np.count_nonzero(found[n]) if n in found else 0 for n in self._tracks], np.int64)
         for i in np.flatnonzero(truth_area):
             for k in np.flatnonzero(track_area):
-                both[i, k] = np.count_nonzero(truth[self._truths[i]] & tracks[self._tracks[k]])
+                both[i, k] = np.count_nonzero(people[self._truths[i]] & found[self._tracks[k]])
         union = truth_area[:, None] + track_area[None, :] - both
         iou = np.divide(both, union, out=np.zeros(both.shape), where=union > 0)
         self._both += both

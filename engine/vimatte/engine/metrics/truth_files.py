@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 import OpenImageIO as oiio
+from numpy.typing import NDArray
 
 from vimatte.engine.errors import MediaError
-from vimatte.engine.metrics.matte_errors import Alpha
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.sequence import list_sequences
 
@@ -61,7 +61,7 @@ class TruthFolder:
         """Frames with truth."""
         return FrameRange.of(next(iter(self.files.values())))
 
-    def alpha(self, name: str, frame: int, *, size: tuple[int, int]) -> Alpha:
+    def alpha(self, name: str, frame: int, *, size: tuple[int, int]) -> NDArray[np.float32]:
         """(h, w) float32 in [0, 1]: the alpha channel where there is one, else the first.
 
         `size` is the (width, height) asked for. Raises MediaError when unreadable or of another size.
