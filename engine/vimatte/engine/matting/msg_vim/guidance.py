@@ -28,7 +28,7 @@ def guided(planes_3HW: Tensor, masks: Mapping[int, Tensor], *, of: int) -> Tenso
     """
     both_2HW = planes_3HW.new_zeros((2, *planes_3HW.shape[1:]))
     for one, mask_HW in masks.items():
-        both_2HW[0 if one == of else 1].masked_fill_(mask_HW.to(planes_3HW.device), 1.0)
+        both_2HW[0 if one == of else 1].masked_fill_(mask_HW, 1.0)
     return padded(torch.cat([planes_3HW, both_2HW]))
 
 

@@ -101,7 +101,7 @@ class MsgVim:
         self, picture: Picture, tracks: TrackSet, number: int, groups: Sequence[_Group]
     ) -> tuple[dict[int, NDArray[np.float32]], list[_Group]]:
         """Matte one frame: alphas (h, w) by id, and the groups as they go on."""
-        masks = {one: torch.from_numpy(mask) for one, mask in tracks.masks_on(number).items()}
+        masks = {one: torch.from_numpy(mask).to(self._device) for one, mask in tracks.masks_on(number).items()}
         found: dict[int, NDArray[np.float32]] = {}
         after = []
         try:
