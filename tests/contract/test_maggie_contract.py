@@ -156,6 +156,7 @@ def test_a_still_goes_through_the_video_network_as_three_frames() -> None:
 def test_slivers_are_made_smaller() -> None:
     model = shared(False)
     assert model._size((72, 96)) == (64, 85)
+    assert model._size((36, 48)) == (36, 48)
     assert model._size((10, 1000)) == (2, 200)
     assert model._size((1, 4000)) == (1, 4000)
 

@@ -68,8 +68,8 @@ class MaggieMatting:
     ) -> None:
         """Take weights in memory (of either network), or the user's own from the cache. Raises BackendError.
 
-        Pictures are matted with a shorter side of `short_side` pixels, as the networks were trained at, and the
-        mattes resized to the plate.
+        Larger pictures are matted with a shorter side of `short_side` pixels, as the networks were trained at, and
+        the mattes resized to the plate.
         """
         self._device = device
         self._short = short_side
@@ -189,7 +189,9 @@ class MaggieMatting:
 
     def _size(self, plate: tuple[int, ...]) -> tuple[int, int]:
         height, width = plate
-        return fitted(height, width, short=min(self._short, max(1, _LONGEST * self._short * min(plate) // max(plate))))
+        longest = max(1, _LONGEST * self._short * min(plate) // max(plate))
+        # The authors enlarge smaller pictures; here that would make proxies as slow as plates.
+        return fitted(height, width, short=min(self._short, min(plate), longest))
 
 
 class _Canvas:
