@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from vimatte.engine.errors import MediaError
@@ -52,6 +53,18 @@ class LayerFiles:
     def frames(self) -> FrameRange:
         """Frames with a file."""
         return FrameRange.of(self.files)
+
+    @property
+    def has_plate(self) -> bool:
+        """Whether the first file has the plate's R, G, B beside the people. Raises MediaError."""
+        path = self.files[min(self.files)]
+        file = oiio.ImageInput.open(str(path))
+        if file is None:
+            raise MediaError(f"The layers file {path} cannot be read: {oiio.geterror() or 'not found'}.")
+        try:
+            return {"R", "G", "B"} <= set(file.spec().channelnames)
+        finally:
+            file.close()
 
     def alphas(self, frame: int) -> tuple[dict[str, NDArray[np.float32]], tuple[int, int]]:
         """Alphas (h, w) by name and their (width, height). Raises MediaError when the layers are not `names`."""
