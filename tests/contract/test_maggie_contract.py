@@ -17,7 +17,9 @@ from vimatte.engine.masks import BoolMask
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.maggie import MaggieMatting
 from vimatte.engine.matting.maggie.network import Encoded, Maggie, Mattes
+from vimatte.engine.matting.maggie.pipeline import ends, network_masks, network_picture, restored, slide
 from vimatte.engine.matting.model import MattingModel
+from vimatte.engine.refine.couple import couple
 from vimatte.engine.testing.matting_contract import MattingContract, crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
@@ -79,6 +81,24 @@ def test_chunks_across_stretches_give_the_same_bytes(monkeypatch: pytest.MonkeyP
     for chunk in (numbers[:1], numbers[3:4], numbers[4:7], numbers[-1:], [numbers[0], numbers[-2]]):
         for mattes in shared(True).mattes(shot, tracks, chunk):
             assert mattes.alphas.tobytes() == whole[mattes.number], f"frame {mattes.number} of {chunk}"
+
+
+def test_mattes_are_those_of_the_authors_windows() -> None:
+    """Frames encoded once, first frames left alone: the same as whole windows, one after the other."""
+    shot, tracks = _crossing(6)
+    network = shared(True)._networks.video
+    assert network is not None
+    size = (64, 85)
+    pictures = torch.stack([network_picture(shot.picture(n), size) for n in shot.frames])
+    masks = [np.stack([tracks.mask(one, n) for one in tracks.ids]) for n in shot.frames]
+    found = list(shared(True).mattes(shot, tracks, list(shot.frames)))
+    for start, out in enumerate(slide(network, pictures, torch.stack([network_masks(m, size) for m in masks]))):
+        assert out is not None
+        rows = {start + 1: 1} | ({0: 0} if start == 0 else {}) | ({5: 2} if start == 3 else {})
+        for frame, row in rows.items():
+            expected = couple(ends(restored(out.refined[0, row], size, plate=(72, 96))).numpy())
+            off = np.abs(found[frame].alphas - expected) > 1e-3
+            assert off.mean() < 1e-3, f"frame {frame}: {off.sum()} pixels"
 
 
 def test_the_frame_before_is_handed_on() -> None:

@@ -60,7 +60,7 @@ def test_the_demo_from_a_small_picture(folder: Path, still: Maggie) -> None:
         coarse[0, person, y, x] = value + 1e-5 if value < HIGH else value - 1e-5
         region = unknown(coarse, 15, ends=False)
         with torch.no_grad():
-            found = fuse(coarse, still.decoder.refine(out.coarse.sources, region), region)
+            found = fuse(coarse, still.decoder.refine(out.coarse.sources, region), region).alpha
     _close(found[0, :, ::4, ::4].numpy(), golden["net_refined_s4"], 3e-5, few=2)
     alphas = restored(found[0], size, plate=(150, 207))
     _close(alphas.numpy(), golden["alpha_reversed"], 3e-5, few=2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vimatte.engine.matting.maggie import refinement
-from vimatte.engine.matting.maggie.network import Maggie, Mattes
+from vimatte.engine.matting.maggie.network import Maggie, Mattes, fuse
 from vimatte.engine.matting.maggie.regions import boxes
 from vimatte.engine.matting.maggie.weights import prepared, settle
 
@@ -109,6 +109,31 @@ def test_clips_of_a_batch_do_not_know_each_other() -> None:
         one = made(images, masks)
     torch.testing.assert_close(both.os8[:1], one.os8, atol=1e-4, rtol=0)
     assert (both.os8[1:] - one.os8).abs().max() > 0.01
+
+
+def test_every_trained_parameter_gets_a_gradient() -> None:
+    made = network().train()
+    images, masks = (x.repeat(2, 1, 1, 1, 1) for x in inputs())
+    coarse = made.coarse(made.encode(images.flatten(0, 1), masks.flatten(0, 1)), clips=2)
+    os8 = coarse.alpha_os8_FNHW
+    region = torch.zeros_like(os8, dtype=torch.bool)
+    region[..., 10:50, 10:60] = True
+    refined = made.decoder.refine(coarse.sources, region)
+    fused = fuse(os8, refined, region, widths_4=[5] * 12, widths_1=[3] * 12)
+    features = coarse.instances.features_Fchw
+    before, after = made.decoder.diff_module.both(features.detach().view(2, 3, *features.shape[1:]))
+    attention = sum(heard.square().mean() for heard in coarse.instances.attentions_BQL)
+    loss = fused.alpha.mean() + os8.mean() + refined.os4.mean() + refined.os1.mean() + attention
+    (loss + before.mean() + after.mean()).backward()
+    without = {
+        name
+        for name, parameter in made.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())
+    }
+    assert not without
+    assert fused.at_4.any()
+    with pytest.raises(ValueError, match="in training"):
+        made(images, masks)
 
 
 def test_boxes_are_thirty_pixels_wider_and_end_before_the_last() -> None:

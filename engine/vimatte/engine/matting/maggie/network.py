@@ -26,7 +26,7 @@ from vimatte.engine.matting.maggie.refinement import Refined, Refinement, Source
 from vimatte.engine.matting.maggie.regions import boxes
 from vimatte.engine.matting.maggie.temporal import DifferenceHead, TemporalGru, agree
 
-__all__ = ["Coarse", "Encoded", "Maggie", "Mattes", "fuse"]
+__all__ = ["Coarse", "Encoded", "Fused", "Maggie", "Mattes", "fuse"]
 
 _REGION, _AT_4, _AT_1 = 15, 13, 7
 """Widths of the dilation of what is uncertain: half of 30, 27 and 15, the numbers of the published configuration."""
@@ -132,9 +132,14 @@ class Maggie(nn.Module):
         memory_BC88: Tensor | None = None,
         skip: int = 0,
     ) -> Mattes:
-        """Matte clips of encoded frames. The first `skip` frames of each are heard but not refined (their alphas are
-        the coarse ones): for windows whose first frame nobody asks for.
+        """Matte clips of encoded frames, in evaluation.
+
+        The first `skip` frames of each are heard but not refined (their alphas are the coarse ones): for windows whose
+        first frame nobody asks for. In training a loss decides on regions and widths, and neither boxes nor agreement
+        apply: it calls `coarse`, `decoder.refine`, `fuse` and `decoder.diff_module.both` itself. Raises ValueError.
         """
+        if self.training:
+            raise ValueError("in training, call encode, coarse, decoder.refine and fuse, or call eval() first")
         coarse = self.coarse(encoded, clips=clips, memory_BC88=memory_BC88)
         os8 = coarse.alpha_os8_FNHW
         region = unknown(os8, _REGION, ends=False)
@@ -144,7 +149,7 @@ class Maggie(nn.Module):
         if skip:
             region.view(clips, -1, *region.shape[1:])[:, :skip] = False
         refined = self.decoder.refine(coarse.sources, region)
-        alone = fuse(os8, refined, region)
+        alone = fuse(os8, refined, region).alpha
 
         def clipped(x: Tensor) -> Tensor:
             return x.view(clips, -1, *x.shape[1:])
@@ -233,9 +238,29 @@ class _Decoder(Refinement):
             self.diff_module = DifferenceHead()
 
 
-def fuse(os8: Tensor, refined: Refined, region: Tensor) -> Tensor:
-    """Take finer alphas where coarser ones are uncertain: 1/4 around those of 1/8, then full size around that."""
-    at_4 = unknown(os8, _AT_4, ends=False) & region
+class Fused(NamedTuple):
+    """Alphas of three scales made one, all (f, n, h, w)."""
+
+    alpha: Tensor
+    at_4: Tensor
+    """Bool: where the alpha of 1/4 replaced the coarse one; a weight of its loss."""
+    at_1: Tensor
+    """Bool: where the alpha of the full size replaced either."""
+
+
+def fuse(
+    os8: Tensor,
+    refined: Refined,
+    region: Tensor,
+    *,
+    widths_4: int | Sequence[int] = _AT_4,
+    widths_1: int | Sequence[int] = _AT_1,
+) -> Fused:
+    """Take finer alphas where coarser ones are uncertain: 1/4 around those of 1/8, then full size around that.
+
+    Training draws a width for every map; evaluation has fixed ones.
+    """
+    at_4 = unknown(os8, widths_4, ends=False) & region
     out = torch.where(at_4, refined.os4, os8)
-    at_1 = unknown(out, _AT_1, ends=False) & region
-    return torch.where(at_1, refined.os1, out)
+    at_1 = unknown(out, widths_1, ends=False) & region
+    return Fused(torch.where(at_1, refined.os1, out), at_4, at_1)
