@@ -17,6 +17,8 @@ __all__ = ["SETTINGS", "link", "mixed", "recognise", "tracklets", "weave"]
 SETTINGS: Mapping[str, str | int | float] = {
     "identity": "whole shot 2",
     "near": 4,
+    "mixed_near": 4,
+    "mixed_spread": 1.15,
     "mixed_on_iou": 0.75,
     "mixed_on_area": 1.2,
     "sure_iou": 0.25,
@@ -47,19 +49,27 @@ Overlaps = Mapping[tuple[int, int], Overlap]
 """(earlier place, later place) -> overlap."""
 
 
-def mixed(count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray]) -> set[tuple[int, int]]:
+def mixed(
+    count: Sequence[int], overlaps: Overlaps, own: Sequence[np.ndarray], *, every: int = 1
+) -> set[tuple[int, int]]:
     """(place, index) of detections that swallow two people: two masks of a near frame lie inside them.
 
-    `count` and `own` are by frame: how many masks, and the pixels they have in common.
+    `count` and `own` are by frame: how many masks, and the pixels they have in common. Somebody looked on every
+    `every`-th frame only.
     """
     found: set[tuple[int, int]] = set()
     for (early, late), lap in sorted(overlaps.items()):
+        if late - early > max(int(SETTINGS["mixed_near"]), every):
+            continue
         for at, other, both, part, whole in (
             (late, early, lap.both.T, lap.carried, lap.now),
             (early, late, lap.both, lap.now, lap.carried),
         ):
             inside = both / np.maximum(part[None], 1.0)
             for k in range(count[at]):
+                # Carried through a crossing, the mask of whoever is in front spreads over who is behind.
+                if whole[k] > float(SETTINGS["mixed_spread"]) * own[at][k, k]:
+                    continue
                 mine = np.flatnonzero((inside[k] > 0.65) & (part > 0.15 * whole[k]) & (part < 0.87 * whole[k]))
                 for a in range(len(mine)):
                     for b in range(a):

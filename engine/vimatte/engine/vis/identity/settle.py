@@ -28,15 +28,16 @@ _NEAR = 6
 """As many sights on each side say where somebody goes."""
 
 
-def settle(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
+def settle(chains: Sequence[Chain], *, scene: Sequence[int], every: int = 1) -> list[Chain]:
     """Exchange tails, and short runs, of pairs of people who come near each other, as long as that lowers an energy.
 
     The energy of one person: `settle_looks` times how much their sights' colours differ from their mean, plus how
     badly each sight is foretold by those before and after it. Steepest descent over the move "switch" of Oh,
     Russell and Sastry (Markov chain Monte Carlo data association, IEEE TAC 2009), and the same for a short run:
     deterministic, and each move judges with everything known of both lives, where linking knows their ends alone.
+    Somebody looked on every `every`-th frame only.
     """
-    lives = _Lives(chains, scene)
+    lives = _Lives(chains, scene, known=max(2, int(SETTINGS["settle_known"]) // every))
     best = {(i, j): lives.best(i, j) for i in range(len(chains)) for j in range(i)}
     made: set[tuple[tuple[int, int], int, int]] = set()
     while best:
@@ -67,9 +68,10 @@ _NONE = _Move(0.0, 0, 0)
 class _Lives:
     """People's sights, with what is needed again and again."""
 
-    def __init__(self, chains: Sequence[Chain], scene: Sequence[int]) -> None:
+    def __init__(self, chains: Sequence[Chain], scene: Sequence[int], *, known: int) -> None:
         self.sights: list[list[Sight]] = [list(c.sights) for c in chains]
         self._scene = np.asarray(scene)
+        self._known = known
         self._colour, self._weight = _compressed(chains)
         self._size = [c.size for c in chains]
         self._path = [_path(life) for life in self.sights]
@@ -94,9 +96,9 @@ class _Lives:
         if not one or not other or not (times := self._meetings(i, j)):
             return _NONE
         short, long = sorted((one, other), key=len)
-        known = len(short) >= int(SETTINGS["settle_known"])
+        known = len(short) >= self._known
         # Pieces of much the same length are left to those who link ends: two ghosts are not yet a person.
-        piece = len(long) >= int(SETTINGS["settle_known"]) and len(short) <= 0.5 * len(long)
+        piece = len(long) >= self._known and len(short) <= 0.5 * len(long)
         if not known and not piece:
             return _NONE
         last = max(one[-1].at, other[-1].at)

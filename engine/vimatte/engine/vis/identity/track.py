@@ -111,7 +111,9 @@ class IdentityTracker:
             return []
         frames, overlaps, options = self._frames, self._overlaps, self._options
         count = len(frames)
-        swallowing = mixed([len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)])
+        swallowing = mixed(
+            [len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)], every=options.every
+        )
         clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in self._sights]
         scene = [self._motion.scene(at) for at in range(count)]
         # Where somebody looked seldom, or the shot is short, a sight says more.
@@ -120,7 +122,7 @@ class IdentityTracker:
         for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
             chains = [c for c in chains if len(c) >= min(least, _least(options, count))]
             chains = link(weave(chains, overlaps), overlaps, scene=scene, gap=max(gap, 3 * options.every), trust=trust)
-        chains = settle(chains, scene=scene)
+        chains = settle(chains, scene=scene, every=options.every)
         chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
         return _kept([_identity(c, frames, chains, options) for c in chains], options)
 
