@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vimatte.cli import options
 from vimatte.cli.talk import guarded
+
+if TYPE_CHECKING:
+    from vimatte.engine.metrics.layers_score import Matching
 
 __all__ = ["evaluate"]
 
@@ -41,50 +44,147 @@ __all__ = ["evaluate"]
 @click.option(
     "--shot", type=click.Path(path_type=Path), help="The plate, for --picture; default: the R,G,B of the layers."
 )
+@click.option(
+    "--robustness",
+    is_flag=True,
+    help="Score --model on --shot with masks of the truth that are broken more and more; --picture draws the curves.",
+)
+@click.option("--model", metavar="NAME", help="Matting model, for --robustness: classical, masks, msg-vim …")
+@click.option("--frames", metavar="RANGE", help="Frames of --shot, for --robustness: 1001-1010.")
+@click.option(
+    "--amounts",
+    default="0.1,0.25,0.5",
+    show_default=True,
+    help="How much of everything is broken, 0 to 1, for --robustness.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which masks break where, for --robustness.")
+@click.option("--start-frame", type=int, default=1001, show_default=True, help="Number of a movie's first frame.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def evaluate(pred: str | None, tracks: Path | None, truth: Path | None, as_json: bool, **values: Any) -> None:
+def evaluate(
+    pred: str | None,
+    tracks: Path | None,
+    truth: Path | None,
+    robustness: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
     """Score a result against true alphas, person by person.
 
-    Layers: MAD, MSE, SAD, Grad, Conn, dtSSD, MESSDdt, VIMQ and IMQ. Tracks: J&F, IDF1, identity switches.
+    Layers (--pred): MAD, MSE, SAD, Grad, Conn, dtSSD, MESSDdt, VIMQ and IMQ. Tracks (--tracks): J&F, IDF1, identity
+    switches. A model (--robustness): VIMQ against the amount of error in the masks it is given.
     """
 
     def action() -> None:
         from vimatte.engine.errors import ConfigError
-        from vimatte.engine.metrics.tracks_score import evaluate_tracks
-        from vimatte.engine.tracks import TrackSet
 
         if truth is None:
             raise ConfigError("There is nothing to score against; give --truth FOLDER of <name>/<frame>.png.")
-        if (pred is None) == (tracks is None):
-            raise ConfigError("Give one of --pred layers.####.exr and --tracks shot.tracks.")
-        if tracks is not None:
-            if values["picture"] is not None:
-                raise ConfigError("--picture draws the errors of layers; give --pred layers.####.exr with it.")
-            score = evaluate_tracks(TrackSet.load(tracks), truth)
-            click.echo(json.dumps(score.to_dict(), indent=1) if as_json else score.table())
+        if [pred is not None, tracks is not None, robustness].count(True) != 1:
+            raise ConfigError("Give one of --pred layers.####.exr, --tracks shot.tracks and --robustness.")
+        if robustness:
+            click.echo(_robustness(truth, as_json=as_json, **values))
+        elif tracks is not None:
+            click.echo(_tracks(tracks, truth, as_json=as_json, picture=values["picture"]))
         else:
             assert pred is not None
-            _layers(pred, truth, as_json=as_json, **values)
+            given = {key: values[key] for key in ("match", "definition", "picture", "shot", "start_frame")}
+            click.echo(_layers(pred, truth, as_json=as_json, **given))
 
     guarded(action)
 
 
+def _tracks(folder: Path, truth: Path, *, as_json: bool, picture: Path | None) -> str:
+    from vimatte.engine.errors import ConfigError
+    from vimatte.engine.metrics.tracks_score import evaluate_tracks
+    from vimatte.engine.tracks import TrackSet
+
+    if picture is not None:
+        raise ConfigError("--picture draws the errors of layers; give --pred layers.####.exr with it.")
+    score = evaluate_tracks(TrackSet.load(folder), truth)
+    return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
+
+
 def _layers(
     pred: str,
+    truth: Path,
+    *,
+    as_json: bool,
+    match: Matching,
+    definition: str,
+    picture: Path | None,
+    shot: Path | None,
+    start_frame: int,
+) -> str:
+    from vimatte.engine.metrics.error_picture import draw_worst_frames
+    from vimatte.engine.metrics.layers_score import DEFINITIONS, evaluate_layers
+
+    wanted = tuple(d for d in DEFINITIONS if definition in ("both", d))
+    score = evaluate_layers(pred, truth, match=match, definitions=wanted)
+    if picture is not None:
+        draw_worst_frames(picture, score, pred=pred, truth_folder=truth, shot=shot, start_frame=start_frame)
+    return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
+
+
+def _robustness(
     truth_folder: Path,
     *,
     as_json: bool,
-    match: Any,
-    definition: Any,
+    definition: str,
     picture: Path | None,
     shot: Path | None,
-) -> None:
-    from vimatte.engine.metrics.layers_score import DEFINITIONS, evaluate_layers
+    model: str | None,
+    frames: str | None,
+    amounts: str,
+    seed: int,
+    start_frame: int,
+    device: str,
+    **_: Any,
+) -> str:
+    from vimatte.engine.clip_shot import open_shot
+    from vimatte.engine.device import choose_device
+    from vimatte.engine.errors import ConfigError
+    from vimatte.engine.metrics.common_frames import common_frames
+    from vimatte.engine.metrics.curve_picture import draw_curves
+    from vimatte.engine.metrics.robustness import RobustnessScore, robustness
+    from vimatte.engine.metrics.truth_files import TruthFolder
+    from vimatte.engine.registry import MATTING
+    from vimatte.ocio.frame_range import FrameRange
 
-    definitions = DEFINITIONS if definition == "both" else (definition,)
-    score = evaluate_layers(pred, truth_folder, match=match, definitions=definitions)
-    click.echo(json.dumps(score.to_dict(), indent=1) if as_json else score.table())
+    if shot is None or model is None:
+        raise ConfigError("--robustness runs a model on a plate; give --shot SHOT and --model NAME, say classical.")
+    truth = TruthFolder.open(truth_folder)
+    opened = MATTING.load(model)(device=choose_device(device))
+    asked = None if frames is None else FrameRange.parse(frames)
+    with open_shot(shot, frames=asked, start_frame=start_frame) as whole:
+        common = common_frames(whole.frames, truth)
+    with open_shot(shot, frames=common, start_frame=start_frame) as plate:
+        trials = []
+        rising = _amounts(amounts)
+        for trial in robustness(
+            opened,
+            plate,
+            truth,
+            amounts=rising,
+            definition="as_paper" if definition == "as_paper" else "as_published_code",
+            seed=seed,
+        ):
+            trials.append(trial)
+            share = 100 * trial.score.vimq["mse"]
+            click.echo(f"{trial.corruption} {trial.amount:g}: VIMQ_mse {share:.2f}", err=True)
+    score = RobustnessScore(model=model, frames=str(common), seed=seed, trials=tuple(trials))
     if picture is not None:
-        from vimatte.engine.metrics.error_picture import draw_worst_frames
+        draw_curves(picture, score)
+    return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
 
-        draw_worst_frames(picture, score, pred=pred, truth_folder=truth_folder, shot=shot)
+
+def _amounts(text: str) -> tuple[float, ...]:
+    from vimatte.engine.errors import ConfigError
+
+    try:
+        amounts = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        amounts = ()
+    if not amounts or not all(0 < a <= 1 for a in amounts):
+        raise ConfigError(f"--amounts takes numbers above 0 and up to 1, for instance 0.1,0.25,0.5, found '{text}'.")
+    return tuple(sorted(set(amounts)))

@@ -121,7 +121,7 @@ def error_picture(frames: Sequence[WorstFrame], *, title: str, below: str = "") 
 
 
 def draw_worst_frames(
-    path: Path, score: LayersScore, *, pred: str, truth_folder: Path, shot: Path | None = None
+    path: Path, score: LayersScore, *, pred: str, truth_folder: Path, shot: Path | None = None, start_frame: int = 1001
 ) -> None:
     """Read everybody's worst frames again and write a PNG, whole or not at all.
 
@@ -129,7 +129,7 @@ def draw_worst_frames(
     """
     truth = TruthFolder.open(truth_folder)
     layers = LayerFiles.open(Path(pred), still=truth.frames.first)
-    with _plates(layers, shot) as plates:
+    with _plates(layers, shot, start_frame) as plates:
         frames = worst_frames(score, layers, truth, shot=plates)
     matched = f"people matched by {score.matched_by}"
     image = error_picture(frames, title=f"{layers.pattern.name}: the worst frames", below=f"MAD as_paper; {matched}")
@@ -138,10 +138,10 @@ def draw_worst_frames(
 
 
 @contextmanager
-def _plates(layers: LayerFiles, shot: Path | None) -> Iterator[Shot | None]:
+def _plates(layers: LayerFiles, shot: Path | None, start_frame: int) -> Iterator[Shot | None]:
     with ExitStack() as stack:
         if shot is not None:
-            yield stack.enter_context(open_shot(shot, missing="skip"))
+            yield stack.enter_context(open_shot(shot, start_frame=start_frame, missing="skip"))
         elif layers.has_plate:
             yield stack.enter_context(open_shot(layers.pattern, missing="skip"))
         else:
