@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from vimatte.engine.errors import ConfigError
+from vimatte.engine.registry import MATTING
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION
 from vimatte.ocio.compressions import COMPRESSIONS
 
@@ -104,7 +105,9 @@ def finding(function: _F) -> _F:
 def output(function: _F) -> _F:
     """What is written."""
     return _stack(
-        click.option("--matting", default="classical", show_default=True, help="Matting model: classical, masks."),
+        click.option(
+            "--matting", default="classical", show_default=True, help=f"Matting model: {', '.join(MATTING.names())}."
+        ),
         click.option(
             "--proxy",
             type=click.IntRange(1, 8),
