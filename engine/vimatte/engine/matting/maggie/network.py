@@ -22,7 +22,7 @@ from vimatte.engine.matting.common.unknown import unknown
 from vimatte.engine.matting.common.up_blocks import up_stage
 from vimatte.engine.matting.maggie.encoder import PEOPLE, MaskedEncoder
 from vimatte.engine.matting.maggie.instances import InstanceDecoder, Instances, coarse_masks
-from vimatte.engine.matting.maggie.refinement import Refined, Refinement, Sources
+from vimatte.engine.matting.maggie.refinement import Refined, Refinement, Sources, to_alpha
 from vimatte.engine.matting.maggie.regions import boxes
 from vimatte.engine.matting.maggie.temporal import DifferenceHead, TemporalGru, agree
 
@@ -185,7 +185,7 @@ class Maggie(nn.Module):
         logits = F.interpolate(
             found.logits_FQhw[:, :people], size=(height, width), mode="bilinear", align_corners=False
         )
-        alpha = (logits.tanh() + 1.0) / 2.0
+        alpha = to_alpha(logits)
         if self.video and not self.training:
             alpha = alpha.masked_fill(alpha >= _SURE, 1.0)
         return Coarse(

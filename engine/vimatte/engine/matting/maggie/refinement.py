@@ -18,7 +18,7 @@ from vimatte.engine.matting.common.up_blocks import SLOPE
 from vimatte.engine.matting.maggie.attention import FeedForward
 from vimatte.engine.sparse import ActiveSet, InverseConv2d, PointwiseConv2d, SubmanifoldConv2d
 
-__all__ = ["Refined", "Refinement", "Sources"]
+__all__ = ["Refined", "Refinement", "Sources", "to_alpha"]
 
 _OFF = -99.0
 """Logit of cells that are not active: an alpha of 0, also after it has been mixed with neighbours'."""
@@ -103,14 +103,14 @@ class Refinement(nn.Module):
                 continue
             logits4_R, logits1_R = self._logits(tables, s1, first=maps.start, people=people)
             logits4_MHW[maps].view(-1).index_copy_(0, s1.coarser.coarser.cells_R, _rounded(logits4_R))
-            alphas1_MHW[maps].view(-1).index_copy_(0, s1.cells_R, _alpha(_rounded(logits1_R)))
+            alphas1_MHW[maps].view(-1).index_copy_(0, s1.cells_R, to_alpha(_rounded(logits1_R)))
         larger = F.interpolate(
             logits4_MHW.view(frames, people, *logits4_MHW.shape[1:]),
             scale_factor=4,
             mode="bilinear",
             align_corners=False,
         )
-        return Refined(os4=_alpha(larger), os1=alphas1_MHW.view_as(region_FNHW))
+        return Refined(os4=to_alpha(larger), os1=alphas1_MHW.view_as(region_FNHW))
 
     def _runs(self, region_MHW: Tensor) -> Iterator[slice]:
         """Maps to refine together: all in training, whose statistics are of all cells; else as many as are cheap.
@@ -213,6 +213,6 @@ def _rounded(logits_R: Tensor) -> Tensor:
     return (logits_R + _OFF) - _OFF
 
 
-def _alpha(logits: Tensor) -> Tensor:
-    # The same in place: these maps are the largest there are.
+def to_alpha(logits: Tensor) -> Tensor:
+    """(tanh z + 1) / 2, in place where no gradient is asked for: these maps are the largest there are."""
     return (logits.tanh() + 1.0) / 2.0 if logits.requires_grad else logits.tanh_().add_(1.0).div_(2.0)
