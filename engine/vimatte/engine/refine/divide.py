@@ -55,7 +55,7 @@ _BETWEEN = 1.0
 """Pixels over which two people's shares change where nothing but distance tells."""
 _GAP_RING = 24
 """Colours of certain background this near a gap are asked."""
-_GAP_COLOUR = 0.05
+_GAP_COLOUR = 0.03
 """Colours (1 is black to white) this much alike are the same background."""
 _GAP_BLUR = 2.5
 _GAP_EDGE = 4
