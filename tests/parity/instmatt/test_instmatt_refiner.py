@@ -208,15 +208,17 @@ def test_demand_of_a_pass() -> None:
     assert before.sum() == 20 * 20 + 1
 
 
-def test_demand_by_tiles_or_as_a_whole() -> None:
+def test_demand_in_fine_or_coarse_tiles() -> None:
     box = Box(0, 0, 276, 276, 1.0)
     needed = np.zeros((276, 276), bool)
-    needed[20, 20] = needed[250, 250] = True
+    needed[20, 20] = needed[251, 251] = True
     ((near, far),), _ = demand((box,), needed)
-    assert near.grown(0) == (slice(20, 84), slice(20, 84))
-    assert far.grown(0) == (slice(212, 251), slice(212, 251))
-    ((whole,),), _ = demand((box,), np.ones_like(needed))
-    assert whole == Part(RIM, RIM, 266, 266)
+    # 232 pixels from the first to the last: four tiles of 58.
+    assert near == Part(20, 20, 78, 78)
+    assert far == Part(194, 194, 252, 252)
+    (parts,), before = demand((box,), np.ones_like(needed))
+    assert parts == tuple(Part(x, y, x + 128, y + 128) for y in (RIM, 138) for x in (RIM, 138))
+    assert before.all()
 
 
 def test_what_was_given_is_left_alone(refiner: Refiner, refiner_golden: Mapping[str, Tensor]) -> None:
