@@ -231,3 +231,11 @@ def test_a_proxy_keeps_size_and_channels_and_is_close(tmp_path):
     refused = runner.vim_batch(shot, "--out", tmp_path / "third.exr", "--masks", masks, "--proxy", "3")
     assert refused.code == 2
     assert "1, 2, 4, 8" in refused.err
+
+
+def test_clean_edges_are_for_the_finder_that_has_rough_ones(tmp_path):
+    run = runner.vim_batch(
+        _two_people(tmp_path), "--out", tmp_path / "a.exr", "--masks", tmp_path / "masks", "--clean-edges"
+    )
+    assert run.code == 2
+    assert "--clean-edges is for people that 'blazepose' finds, here it is 'masks'" in " ".join(run.err.split())

@@ -83,6 +83,12 @@ def finding(function: _F) -> _F:
             help="What to find instead of people ('dog', with sam3 any words: 'red car'); with sam2 and edgetam boxes "
             "and clicks.",
         ),
+        click.option(
+            "--clean-edges",
+            is_flag=True,
+            help="Outline found people again with MobileSAM where they are followed from (vimatte weights pull "
+            "mobile_sam); seconds a keyframe on a CPU.",
+        ),
         click.option("--max-instances", type=int, help="Keep at most so many people."),
         click.option(
             "--min-area", type=float, default=MIN_AREA, show_default=True, help="Smallest person, share of the picture."

@@ -54,6 +54,8 @@ class MatteJob:
     """Folder of the people finder's weights; None for those in the cache."""
     prompt: str | None = None
     """What to find or where: a text for `sam3`, a class, boxes and clicks for `sam2`."""
+    clean_edges: bool = False
+    """Outline found people again, with MobileSAM, on the frames they are followed from."""
     max_instances: int | None = None
     min_area: float = MIN_AREA
     min_duration: int = MIN_DURATION
@@ -117,6 +119,7 @@ class MatteJob:
             detect_every=self.detect_every,
             weights=None if self.weights is None else str(self.weights),
             prompt=self.prompt,
+            clean_edges=self.clean_edges,
         )
 
     @classmethod

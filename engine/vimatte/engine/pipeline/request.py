@@ -10,7 +10,9 @@ from importlib.metadata import version
 from vimatte.engine.clip_shot import ClipShot
 from vimatte.engine.job import MatteJob
 from vimatte.engine.tracks import Instance, TrackSet
+from vimatte.engine.vis import refine_keys
 from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
+from vimatte.engine.weights import weight_set
 
 __all__ = ["frame_digests", "shot_facts", "tracks_digest"]
 
@@ -36,6 +38,8 @@ def tracks_digest(shot: ClipShot, job: MatteJob, backend: VisBackend, keys: KeyM
         "settings": dict(backend.settings),
         "options": [job.max_instances, job.min_area, job.min_duration, job.detect_every],
     }
+    if job.clean_edges:
+        facts["clean_edges"] = {**refine_keys.SETTINGS, "weights": weight_set("mobile_sam").files[0].sha256}
     if isinstance(backend, UsesCheckpoint):
         facts["weights"] = backend.checkpoint(job.vis_options("cpu")).digest
         facts["prompt"] = job.prompt

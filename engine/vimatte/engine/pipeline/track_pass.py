@@ -16,6 +16,7 @@ from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
 from vimatte.engine.vis.choose import MODEL_TYPES
 from vimatte.engine.vis.mask_files import load_masks
+from vimatte.engine.weights import locate
 
 __all__ = ["open_backend", "ready_tracks"]
 
@@ -23,6 +24,12 @@ __all__ = ["open_backend", "ready_tracks"]
 def open_backend(job: MatteJob) -> VisBackend:
     """Open the people finder a job names. Raises BackendError when it cannot run, ConfigError for idle options."""
     backend: VisBackend = VIS.load(job.vis_name)()
+    if job.clean_edges:
+        if backend.name != "blazepose":
+            raise ConfigError(
+                f"--clean-edges is for people that 'blazepose' finds, here it is '{backend.name}'; leave it out."
+            )
+        locate("mobile_sam")
     if isinstance(backend, UsesCheckpoint):
         backend.checkpoint(job.vis_options("cpu"))
         return backend

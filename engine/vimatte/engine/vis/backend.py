@@ -64,6 +64,8 @@ class VisOptions:
     """Folder of the weights, for backends that `UsesCheckpoint`; None for those in the cache."""
     prompt: str | None = None
     """What to find or where, for backends that `UsesCheckpoint`: 'red car'; None for people."""
+    clean_edges: bool = False
+    """Outline found people again, with MobileSAM, on the frames they are followed from (`blazepose` only)."""
 
 
 class VisBackend(Protocol):

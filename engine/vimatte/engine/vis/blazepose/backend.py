@@ -13,13 +13,14 @@ from vimatte.engine.events import Warned
 from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
-from vimatte.engine.vis import identity, propagate
+from vimatte.engine.vis import identity, propagate, refine_keys
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.blazepose import again, anchors, look, search
 from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Finder
 from vimatte.engine.vis.blazepose.people import people_of
 from vimatte.engine.vis.blazepose.search import Search
+from vimatte.engine.vis.mobile_sam import Segmenter
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.weights import locate, weight_set
 
@@ -81,11 +82,22 @@ class BlazePose:
             for one in kept
         ]
         everybody = cast(found, keys)
+        source = {"backend": self.name, **self.settings, "detect_every": max(1, options.detect_every or _EVERY)}
         if not everybody:
             yield Warned(message=f"No people were found in {shot.info.path.name}.")
             masks: dict[int, dict[int, Rle]] = {}
         else:
             known = {i: one.anchors for i, one in enumerate(everybody, start=1)}
+            if options.clean_edges:
+                painted = [
+                    (i, n)
+                    for i, one in enumerate(everybody, start=1)
+                    if keys is not None and one.name in keys.names
+                    for n in keys.of(one.name)
+                ]
+                segmenter = Segmenter.open(device=options.device)
+                known = yield from refine_keys.refine_keys(shot, known, segmenter=segmenter, given=painted)
+                source |= {**refine_keys.SETTINGS, **segmenter.settings}
             masks = yield from propagate.propagate(shot, anchors=known, exact=keys is not None)
         return TrackSet(
             width=width,
@@ -100,7 +112,7 @@ class BlazePose:
                 i: tuple(sorted(n for n, m in one.anchors.items() if m is not None and n in masks.get(i, {})))
                 for i, one in enumerate(everybody, start=1)
             },
-            source={"backend": self.name, **self.settings, "detect_every": max(1, options.detect_every or _EVERY)},
+            source=source,
         )
 
 
