@@ -24,16 +24,30 @@ class _Attention(nn.Module):
     def forward(
         self, query_BQC: Tensor, key_BKC: Tensor, value_BKC: Tensor, *, barred_BK: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return what was heard (b, q, c) and how much of each key (b, q, k); `barred` keys are not heard."""
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q_BQC, k_BKC, v_BKC = (
-            F.linear(x, w, b) for x, w, b in zip((query_BQC, key_BKC, value_BKC), weights, biases, strict=True)
-        )
-        scores_BQK = (q_BQC * q_BQC.shape[-1] ** -0.5) @ k_BKC.transpose(1, 2)
+        """Return what was heard (b, q, c) and how much of each key (b, q, k); `barred` keys are not heard.
+
+        softmax((Q Wq + bq) (K Wk + bk)' / sqrt(c)) (V Wv + bv) Wo + bo, where one side has ten rows and the other
+        thousands: products are taken in the order that leaves the long side unprojected.
+        """
+        query_weight, key_weight, value_weight = self.in_proj_weight.chunk(3)
+        query_bias, key_bias, value_bias = self.in_proj_bias.chunk(3)
+        scale = query_BQC.shape[-1] ** -0.5
+        few_queries = query_BQC.shape[1] <= key_BKC.shape[1]
+        if few_queries:
+            # bk adds the same to all scores of a query, which the softmax takes out again.
+            asked_BQC = (F.linear(query_BQC, query_weight, query_bias) * scale) @ key_weight
+            scores_BQK = asked_BQC @ key_BKC.transpose(1, 2)
+        else:
+            known_BKC = F.linear(key_BKC, key_weight, key_bias) * scale
+            scores_BQK = query_BQC @ (known_BKC @ query_weight).transpose(1, 2) + (known_BKC @ query_bias)[:, None]
         if barred_BK is not None:
             scores_BQK = scores_BQK.masked_fill(barred_BK[:, None, :], -torch.inf)
         heard_BQK = scores_BQK.softmax(-1)
-        return self.out_proj(heard_BQK @ v_BKC), heard_BQK
+        if few_queries:
+            # What is heard of one query sums to 1, so that bv may be added afterwards.
+            return self.out_proj(F.linear(heard_BQK @ value_BKC, value_weight, value_bias)), heard_BQK
+        told_BKC = F.linear(F.linear(value_BKC, value_weight, value_bias), self.out_proj.weight)
+        return heard_BQK @ told_BKC + self.out_proj.bias, heard_BQK
 
 
 class CrossAttention(nn.Module):
