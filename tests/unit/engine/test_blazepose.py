@@ -18,14 +18,14 @@ from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.blazepose import BlazePose, backend
 from vimatte.engine.vis.blazepose.again import leave_contested, paint_away
-from vimatte.engine.vis.blazepose.anchors import Kept
+from vimatte.engine.vis.blazepose.anchors import Kept, choose
 from vimatte.engine.vis.blazepose.bodies import Body, square_to_picture
 from vimatte.engine.vis.blazepose.detect import Candidate, thin, tiles_of
 from vimatte.engine.vis.blazepose.keys import Cast, cast
 from vimatte.engine.vis.blazepose.look import Seen
 from vimatte.engine.vis.blazepose.search import Find
 from vimatte.engine.vis.blazepose.segment import Person
-from vimatte.engine.vis.blazepose.sighting import Sighting
+from vimatte.engine.vis.blazepose.sighting import Sighting, Tracklet
 from vimatte.engine.vis.snap import guided_filter, snap
 
 HEIGHT, WIDTH = 90, 160
@@ -259,3 +259,24 @@ def test_a_long_absence_takes_no_anchors_away() -> None:
     hidden = dict.fromkeys([0, 1, 29, 30], 60.0)
     shelf, people = standing({0: dict.fromkeys(range(31), 60.0), 1: hidden}, 31)
     assert leave_contested(shelf, people)[0] == people[0]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("x", "unseen"), [(30, 24), (2, 12), (61, 12)])
+def test_who_was_last_seen_in_the_midst_of_the_picture_is_sought_for_longer(x: int, unseen: int) -> None:
+    mask = np.zeros((36, 64), bool)
+    mask[8:30, max(0, x - 4) : x + 4] = True
+    sightings = tuple(
+        Sighting(
+            at=at,
+            index=0,
+            mask=Rle.encode(mask),
+            quality=0.95,
+            x=float(x),
+            y=19.0,
+            reach=12.0,
+            colour=np.ones(1, np.float32),
+        )
+        for at in range(40, 60)
+    )
+    (one,) = choose([Tracklet(sightings)], lambda mask, start, end: mask, count=100, area=36 * 64, options=VisOptions())
+    assert one.absent == (*range(40 - unseen), *range(60 + unseen, 100))

@@ -24,6 +24,8 @@ SETTINGS = {
     "person_share": 0.25,
     "person_score": 0.75,
     "absent_after": 12,
+    "absent_after_inside": 24,
+    "absent_side": 0.03,
     "area_most": 1.3,
     "colour_least": 0.12,
     "colour_spread": 2.5,
@@ -149,6 +151,19 @@ def colour_limit(sightings: Sequence[Sighting]) -> float:
 
 
 def _absent(sightings: Sequence[Sighting], count: int) -> tuple[int, ...]:
-    away = int(SETTINGS["absent_after"])
-    first, last = sightings[0].at, sightings[-1].at
-    return (*range(max(first - away, 0)), *range(min(last + away + 1, count), count))
+    first, last = sightings[0], sightings[-1]
+    return (
+        *range(max(first.at - _patience(first), 0)),
+        *range(min(last.at + _patience(last) + 1, count), count),
+    )
+
+
+def _patience(end: Sighting) -> int:
+    """For how many frames beyond their first or last sighting somebody may be there unseen.
+
+    Who was seen at the side of the picture has come in or gone out there; who was seen in its midst must be about.
+    """
+    columns = np.flatnonzero(end.mask.decode().any(axis=0))
+    side = SETTINGS["absent_side"] * end.mask.width
+    at_side = columns[0] < side or columns[-1] >= end.mask.width - side
+    return int(SETTINGS["absent_after" if at_side else "absent_after_inside"])
