@@ -49,7 +49,14 @@ __all__ = ["evaluate"]
     is_flag=True,
     help="Score --model on --shot with masks of the truth that are broken more and more; --picture draws the curves.",
 )
-@click.option("--model", metavar="NAME", help="Matting model, for --robustness: classical, masks, msg-vim …")
+@click.option(
+    "--benchmark",
+    type=click.Choice(["him2k", "m-him2k", "v-him60", "vim50"]),
+    help="Score --model on a published test set at --root, beside the figures in its paper.",
+)
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the --benchmark.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Masks for --benchmark; default: of the truth.")
+@click.option("--model", metavar="NAME", help="Matting model to try: classical, masks, msg-vim …")
 @click.option("--frames", metavar="RANGE", help="Frames of --shot, for --robustness: 1001-1010.")
 @click.option(
     "--amounts",
@@ -66,22 +73,28 @@ def evaluate(
     tracks: Path | None,
     truth: Path | None,
     robustness: bool,
+    benchmark: str | None,
     as_json: bool,
     **values: Any,
 ) -> None:
     """Score a result against true alphas, person by person.
 
     Layers (--pred): MAD, MSE, SAD, Grad, Conn, dtSSD, MESSDdt, VIMQ and IMQ. Tracks (--tracks): J&F, IDF1, identity
-    switches. A model (--robustness): VIMQ against the amount of error in the masks it is given.
+    switches. A model (--robustness): VIMQ against the amount of error in the masks it is given; (--benchmark): a
+    published test set by its own protocol.
     """
 
     def action() -> None:
         from vimatte.engine.errors import ConfigError
 
+        if [pred is not None, tracks is not None, robustness, benchmark is not None].count(True) != 1:
+            raise ConfigError("Give one of --pred layers.####.exr, --tracks shot.tracks, --robustness and --benchmark.")
+        if benchmark is not None:
+            given = {key: values[key] for key in ("root", "masks", "model", "device")}
+            click.echo(_benchmark(benchmark, as_json=as_json, **given))
+            return
         if truth is None:
             raise ConfigError("There is nothing to score against; give --truth FOLDER of <name>/<frame>.png.")
-        if [pred is not None, tracks is not None, robustness].count(True) != 1:
-            raise ConfigError("Give one of --pred layers.####.exr, --tracks shot.tracks and --robustness.")
         if robustness:
             click.echo(_robustness(truth, as_json=as_json, **values))
         elif tracks is not None:
@@ -175,6 +188,21 @@ def _robustness(
     score = RobustnessScore(model=model, frames=str(common), seed=seed, trials=tuple(trials))
     if picture is not None:
         draw_curves(picture, score)
+    return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
+
+
+def _benchmark(
+    name: str, *, as_json: bool, root: Path | None, masks: Path | None, model: str | None, device: str
+) -> str:
+    from vimatte.engine.device import choose_device
+    from vimatte.engine.errors import ConfigError
+    from vimatte.engine.metrics.benchmarks import run_benchmark
+    from vimatte.engine.registry import MATTING
+
+    if root is None or model is None:
+        raise ConfigError("--benchmark runs a model on a test set; give --root FOLDER and --model NAME, say classical.")
+    opened = MATTING.load(model)(device=choose_device(device))
+    score = run_benchmark(name, root, opened, masks=masks)
     return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
 
 

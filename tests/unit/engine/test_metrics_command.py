@@ -161,8 +161,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            ([], "give --truth FOLDER"),
+            (["--pred", "a.exr"], "give --truth FOLDER"),
             (["--truth", "t"], "Give one of --pred"),
+            (["--benchmark", "vim50"], "give --root FOLDER and --model NAME"),
             (["--truth", "t", "--pred", "a.exr", "--robustness"], "Give one of --pred"),
             (["--truth", "t", "--robustness"], "give --shot SHOT and --model NAME"),
             (["--truth", "t", "--tracks", "a.tracks", "--picture", "b.png"], "give --pred"),

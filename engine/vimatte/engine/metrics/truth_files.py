@@ -14,7 +14,7 @@ from vimatte.engine.errors import MediaError
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.sequence import list_sequences
 
-__all__ = ["TruthFolder"]
+__all__ = ["TruthFolder", "read_alpha"]
 
 _SUFFIXES = frozenset({".exr", ".png", ".tif", ".tiff"})
 
@@ -66,20 +66,27 @@ class TruthFolder:
 
         `size` is the (width, height) asked for. Raises MediaError when unreadable or of another size.
         """
-        path = self.files[name][frame]
-        file = oiio.ImageInput.open(str(path))
-        if file is None:
-            raise MediaError(f"The truth {path} cannot be read: {oiio.geterror()}.")
-        try:
-            spec = file.spec()
-            channel = max(0, int(spec.alpha_channel))
-            pixels = file.read_image(0, 0, channel, channel + 1, "float")
-            if pixels is None:
-                raise MediaError(f"The truth {path} is broken: {file.geterror()}.")
-        finally:
-            file.close()
-        if (spec.width, spec.height) != size:
-            raise MediaError(
-                f"The truth {path} is {spec.width}x{spec.height}, what it judges is {size[0]}x{size[1]}; use one size."
-            )
-        return np.asarray(pixels, np.float32).reshape(spec.height, spec.width)
+        return read_alpha(self.files[name][frame], size=size)
+
+
+def read_alpha(path: Path, *, size: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) float32 in [0, 1] of one file: the alpha channel where there is one, else the first.
+
+    `size` is the (width, height) asked for. Raises MediaError when unreadable or of another size.
+    """
+    file = oiio.ImageInput.open(str(path))
+    if file is None:
+        raise MediaError(f"The truth {path} cannot be read: {oiio.geterror()}.")
+    try:
+        spec = file.spec()
+        channel = max(0, int(spec.alpha_channel))
+        pixels = file.read_image(0, 0, channel, channel + 1, "float")
+        if pixels is None:
+            raise MediaError(f"The truth {path} is broken: {file.geterror()}.")
+    finally:
+        file.close()
+    if (spec.width, spec.height) != size:
+        raise MediaError(
+            f"The truth {path} is {spec.width}x{spec.height}, what it judges is {size[0]}x{size[1]}; use one size."
+        )
+    return np.asarray(pixels, np.float32).reshape(spec.height, spec.width)

@@ -1,0 +1,7 @@
+"""Published test sets: their folders, their protocols and the figures in their papers."""
+
+from __future__ import annotations
+
+from vimatte.engine.metrics.benchmarks.run import BENCHMARKS, BenchmarkScore, run_benchmark
+
+__all__ = ["BENCHMARKS", "BenchmarkScore", "run_benchmark"]
