@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
+_PARTS = {
+    "pred": {"definition", "match", "picture", "shot", "start_frame", "truth"},
+    "tracks": {"truth"},
+    "robustness": {
+        "amounts",
+        "definition",
+        "device",
+        "frames",
+        "model",
+        "picture",
+        "seed",
+        "shot",
+        "start_frame",
+        "truth",
+    },
+    "benchmark": {"device", "masks", "model", "root"},
+}
+"""What is scored -> the options that have a part in it."""
+
+
 @click.command(epilog=options.EXIT_CODES)
 @click.option("--pred", help="Layers to score: layers.####.exr.")
 @click.option("--tracks", type=click.Path(path_type=Path), help="Tracks to score.")
@@ -33,7 +53,8 @@ __all__ = ["evaluate"]
     type=click.Choice(["both", "as_paper", "as_published_code"]),
     default="both",
     show_default=True,
-    help="Which definition of VIMQ, IMQ and everybody's errors, where papers and their released code differ.",
+    help="Which definition of VIMQ, IMQ and everybody's errors, where papers and their released code differ; "
+    "--robustness takes as_published_code unless told as_paper.",
 )
 @click.option(
     "--picture",
@@ -42,12 +63,14 @@ __all__ = ["evaluate"]
     help="Draw everybody's worst frames, or the curves.",
 )
 @click.option(
-    "--shot", type=click.Path(path_type=Path), help="The plate, for --picture; default: the R,G,B of the layers."
+    "--shot",
+    type=click.Path(path_type=Path),
+    help="The plate, for --robustness and --picture (there the R,G,B of the layers unless told).",
 )
 @click.option(
     "--robustness",
     is_flag=True,
-    help="Score --model on --shot with masks of the truth that are broken more and more; --picture draws the curves.",
+    help="Score --model on --shot with masks of the truth that are broken more and more.",
 )
 @click.option(
     "--benchmark",
@@ -87,33 +110,48 @@ def evaluate(
     def action() -> None:
         from vimatte.engine.errors import ConfigError
 
-        if [pred is not None, tracks is not None, robustness, benchmark is not None].count(True) != 1:
-            raise ConfigError("Give one of --pred layers.####.exr, --tracks shot.tracks, --robustness and --benchmark.")
-        if benchmark is not None:
-            given = {key: values[key] for key in ("root", "masks", "model", "device")}
-            click.echo(_benchmark(benchmark, as_json=as_json, **given))
+        what = _what_is_scored()
+        if what == "benchmark":
+            given = {key: values[key] for key in _PARTS[what]}
+            click.echo(_benchmark(str(benchmark), as_json=as_json, **given))
             return
         if truth is None:
             raise ConfigError("There is nothing to score against; give --truth FOLDER of <name>/<frame>.png.")
-        if robustness:
-            click.echo(_robustness(truth, as_json=as_json, **values))
-        elif tracks is not None:
-            click.echo(_tracks(tracks, truth, as_json=as_json, picture=values["picture"]))
+        given = {key: values[key] for key in _PARTS[what] - {"truth"}}
+        if what == "robustness":
+            click.echo(_robustness(truth, as_json=as_json, **given))
+        elif what == "tracks":
+            assert tracks is not None
+            click.echo(_tracks(tracks, truth, as_json=as_json))
         else:
             assert pred is not None
-            given = {key: values[key] for key in ("match", "definition", "picture", "shot", "start_frame")}
             click.echo(_layers(pred, truth, as_json=as_json, **given))
 
     guarded(action)
 
 
-def _tracks(folder: Path, truth: Path, *, as_json: bool, picture: Path | None) -> str:
+def _what_is_scored() -> str:
+    """Say which of `_PARTS` was asked for. Raises ConfigError for none, several, and options without a part in it."""
     from vimatte.engine.errors import ConfigError
+
+    context = click.get_current_context()
+    given = {
+        name for name in context.params if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    scored = sorted(given & set(_PARTS))
+    if len(scored) != 1:
+        raise ConfigError("Give one of --pred layers.####.exr, --tracks shot.tracks, --robustness and --benchmark.")
+    useless = sorted(given - set(_PARTS) - _PARTS[scored[0]] - {"as_json"})
+    if useless:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise ConfigError(f"{names} has no part in --{scored[0]}; leave it out.")
+    return scored[0]
+
+
+def _tracks(folder: Path, truth: Path, *, as_json: bool) -> str:
     from vimatte.engine.metrics.tracks_score import evaluate_tracks
     from vimatte.engine.tracks import TrackSet
 
-    if picture is not None:
-        raise ConfigError("--picture draws the errors of layers; give --pred layers.####.exr with it.")
     score = evaluate_tracks(TrackSet.load(folder), truth)
     return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
 
@@ -152,7 +190,6 @@ def _robustness(
     seed: int,
     start_frame: int,
     device: str,
-    **_: Any,
 ) -> str:
     from vimatte.engine.clip_shot import open_shot
     from vimatte.engine.device import choose_device

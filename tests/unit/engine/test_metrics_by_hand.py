@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -277,6 +278,23 @@ class TestReleased:
             often.result()
             once.add(0.9 * g, truth=g)
         assert often.result() == once.result()
+
+
+def test_meters_let_go_of_frames() -> None:
+    meters: list[tuple[int, VimqMeter | ImqMeter | ReleasedErrorMeter]] = [
+        (1, VimqMeter("as_paper")),
+        (0, ImqMeter("as_paper")),
+        (4, ReleasedErrorMeter()),
+    ]
+    for most, meter in meters:
+        alive: list[weakref.ref[torch.Tensor]] = []
+        for t in range(9):
+            # Float64 is not copied, so a meter that keeps a frame keeps this very tensor.
+            frame = person(20 + t, 20)[None].to(torch.float64)
+            alive.append(weakref.ref(frame))
+            meter.add(0.9 * frame, truth=frame)
+            del frame
+        assert sum(ref() is not None for ref in alive) <= most, type(meter).__name__
 
 
 def _double(x: torch.Tensor) -> torch.Tensor:

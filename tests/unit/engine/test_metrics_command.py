@@ -166,7 +166,8 @@ class TestCommand:
             (["--benchmark", "vim50"], "give --root FOLDER and --model NAME"),
             (["--truth", "t", "--pred", "a.exr", "--robustness"], "Give one of --pred"),
             (["--truth", "t", "--robustness"], "give --shot SHOT and --model NAME"),
-            (["--truth", "t", "--tracks", "a.tracks", "--picture", "b.png"], "give --pred"),
+            (["--truth", "t", "--tracks", "a.tracks", "--picture", "b.png"], "--picture has no part in --tracks"),
+            (["--benchmark", "vim50", "--seed", "2"], "--seed has no part in --benchmark"),
         ],
     )
     def test_refusals(self, arguments: list[str], said: str) -> None:
