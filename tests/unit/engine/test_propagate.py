@@ -235,7 +235,7 @@ def test_a_soft_mask_keeps_its_window() -> None:
     values = np.zeros((20, 30), np.float32)
     values[5:9, 10:14] = 0.6
     packed = SoftMask.pack(values, trust=1.0)
-    assert packed.codes.shape == (4, 4)
+    assert packed.shape == (4, 4)
     assert np.abs(packed.unpack(20, 30) - values).max() < 1 / 255
     assert SoftMask.pack(np.zeros((4, 4), np.float32), trust=0.0).unpack(4, 4).max() == 0
 

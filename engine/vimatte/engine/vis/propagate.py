@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -47,12 +47,7 @@ def propagate(
         for number in sorted(anchors[one]):
             by_frame.setdefault(number, {})[one] = anchors[one][number]
     by_frame = {n: by_frame[n] for n in numbers if n in by_frame}
-    known = {
-        number: {
-            one: None if rle is None else from_rle(rle, frames.height, frames.width) for one, rle in people.items()
-        }
-        for number, people in by_frame.items()
-    }
+    known = _Known(by_frame, frames.height, frames.width)
     ahead, back = _routes(numbers, anchors)
     total = len(ahead) + len(back) + len(numbers)
     done = 0
@@ -81,6 +76,23 @@ def propagate(
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
     return masks_of
+
+
+class _Known(Mapping[int, Mapping[int, Probability | None]]):
+    """Known masks at working size, made when they are asked for: two megabytes each, and there may be hundreds."""
+
+    def __init__(self, masks: Mapping[int, Mapping[int, Rle | None]], height: int, width: int) -> None:
+        self._masks, self._height, self._width = masks, height, width
+
+    def __getitem__(self, number: int) -> dict[int, Probability | None]:
+        people = self._masks[number].items()
+        return {one: None if rle is None else from_rle(rle, self._height, self._width) for one, rle in people}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
 
 
 def _check(anchors: Anchors, width: int, height: int) -> None:

@@ -1,7 +1,8 @@
-"""A soft mask kept small: the window that is not zero, as 8-bit codes."""
+"""A soft mask kept small: the window that is not zero, as 8-bit codes, deflated."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,8 +24,10 @@ class SoftMask:
 
     x: int
     y: int
-    codes: NDArray[np.uint8]
-    """(h, w) of the window whose corner is (x, y); 255 is certain."""
+    shape: tuple[int, int]
+    """(h, w) of the window whose corner is (x, y)."""
+    deflated: bytes
+    """Its codes, row by row; 255 is certain. Nearly all are 0 or 255: some kilobytes instead of a hundred."""
     trust: float
     """0 to 1: how much the sweep believes itself here."""
 
@@ -34,15 +37,17 @@ class SoftMask:
         codes = np.rint(values * 255.0).astype(np.uint8)
         rows, cols = np.flatnonzero(codes.any(axis=1)), np.flatnonzero(codes.any(axis=0))
         if rows.size == 0:
-            return cls(0, 0, np.zeros((0, 0), np.uint8), trust)
+            return cls(0, 0, (0, 0), zlib.compress(b""), trust)
         y, x = int(rows[0]), int(cols[0])
-        return cls(x, y, codes[y : rows[-1] + 1, x : cols[-1] + 1].copy(), trust)
+        window = codes[y : rows[-1] + 1, x : cols[-1] + 1]
+        return cls(x, y, window.shape, zlib.compress(window.tobytes(), 1), trust)
 
     def unpack(self, height: int, width: int) -> Probability:
         """Paint back (height, width) float32 in [0, 1]."""
         values = np.zeros((height, width), np.float32)
-        high, wide = self.codes.shape
-        values[self.y : self.y + high, self.x : self.x + wide] = self.codes.astype(np.float32) / 255.0
+        high, wide = self.shape
+        codes = np.frombuffer(zlib.decompress(self.deflated), np.uint8).reshape(self.shape)
+        values[self.y : self.y + high, self.x : self.x + wide] = codes.astype(np.float32) / 255.0
         return values
 
 
