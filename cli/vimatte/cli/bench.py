@@ -130,7 +130,7 @@ def _head(cases: list[Case], *, where: str, as_json: bool) -> None:
     if made_up:
         click.echo(
             f"RANDOM WEIGHTS: {', '.join(made_up)}. Their mattes mean nothing. A network that refines where it is "
-            f"unsure is timed sure everywhere and unsure everywhere; trained ones lie between, mostly near the first."
+            f"unsure is timed sure everywhere and unsure everywhere; trained ones lie between."
         )
     columns = (*_COLUMNS, *(_ON_GPU if where.startswith("cuda") else ()))
     click.echo(f"\n| {' | '.join(f'{name:<{width}}' for name, width in columns)} |")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from vimatte.engine.checkpoints import digest_of
 from vimatte.engine.errors import BackendError, ConfigError
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.matting.oavm import Oavm, OavmConfig, model
@@ -26,7 +27,7 @@ from vimatte.engine.matting.oavm.merging import Clip, merge, random_merge
 from vimatte.engine.matting.oavm.network import OavmNetwork, OavmState
 from vimatte.engine.matting.oavm.objects import Instances
 from vimatte.engine.matting.oavm.people import Group, kept, newcomers, present
-from vimatte.engine.matting.oavm.weights import digest_of, load_backbone, load_network
+from vimatte.engine.matting.oavm.weights import load_backbone, load_network
 from vimatte.engine.registry import MATTING
 from vimatte.engine.testing.matting_contract import crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from vimatte.engine.checkpoints.sets import network_set
 from vimatte.engine.errors import BackendError
 from vimatte.engine.weights import cache, file_sha256
 
-__all__ = ["RECORD", "WEIGHTS", "State", "has_weights", "load_state", "place_of", "read_record"]
+__all__ = ["RECORD", "WEIGHTS", "State", "digest_of", "has_weights", "load_state", "place_of", "read_record"]
 
 WEIGHTS = "model.safetensors"
 """Name of a set's file."""
@@ -34,6 +36,15 @@ class State:
 
     def __repr__(self) -> str:
         return f"State({len(self.tensors)} tensors, sha256 {self.sha256[:12]}…, {self.path})"
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Sha256 over names, shapes and numbers of weights that came from no file, lower-case hex."""
+    hasher = hashlib.sha256()
+    for key in sorted(tensors):
+        hasher.update(f"{key}{tuple(tensors[key].shape)}".encode())
+        hasher.update(tensors[key].detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
 
 
 def place_of(name: str) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from vimatte.engine.checkpoints import load_state, network_set
+from vimatte.engine.checkpoints import digest_of, load_state, network_set
 from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.errors import BackendError
 
@@ -27,7 +26,7 @@ def opened(make: Callable[[], N], state: Mapping[str, Tensor] | None, *, name: s
         loaded = load_state(name)
         state, sha256 = loaded.tensors, loaded.sha256
     else:
-        sha256 = _digest(state)
+        sha256 = digest_of(state)
     with torch.device("meta"):
         network = make()
     differs = fit(state, network.state_dict())
@@ -35,11 +34,3 @@ def opened(make: Callable[[], N], state: Mapping[str, Tensor] | None, *, name: s
         raise BackendError(f"The weights given do not fit {network_set(name).title} ({differs}); give all of them.")
     network.load_state_dict({key: value.clone() for key, value in state.items()}, assign=True)
     return network.eval(), sha256
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    hasher = hashlib.sha256()
-    for key in sorted(state):
-        hasher.update(f"{key}{tuple(state[key].shape)}".encode())
-        hasher.update(state[key].detach().cpu().contiguous().numpy().tobytes())
-    return hasher.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vimatte.engine.checkpoints import load_state
+from vimatte.engine.checkpoints import digest_of, load_state
 from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.checkpoints.state import has_weights
 from vimatte.engine.errors import BackendError
@@ -43,7 +42,7 @@ def open_networks(state: Mapping[str, Tensor] | None, *, device: str) -> Network
     if state is not None:
         name = VIDEO if _ONLY_VIDEO in state else IMAGE
         network = _open(name, state, device=device)
-        found, digests = {name: network}, {name: _digest(state)}
+        found, digests = {name: network}, {name: digest_of(state)}
     else:
         names = [name for name in (IMAGE, VIDEO) if has_weights(name)]
         loaded = {name: load_state(name) for name in names or [VIDEO]}
@@ -99,11 +98,3 @@ def _open(name: str, state: Mapping[str, Tensor], *, device: str) -> Maggie:
     # Copies: settling and folding write over the weights, which are the caller's.
     network.load_state_dict({key: value.clone() for key, value in state.items()}, assign=True)
     return prepared(network.eval().to(device))
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    hasher = hashlib.sha256()
-    for name in sorted(state):
-        hasher.update(f"{name}{tuple(state[name].shape)}".encode())
-        hasher.update(state[name].detach().cpu().contiguous().numpy().tobytes())
-    return hasher.hexdigest()

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vimatte.engine.checkpoints import digest_of, load_state
 from vimatte.engine.errors import DeviceError
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.common.pictures import normalised, padded
 from vimatte.engine.matting.oavm.config import OavmConfig
 from vimatte.engine.matting.oavm.network import STRIDE, OavmNetwork
 from vimatte.engine.matting.oavm.people import Group, kept, newcomers, present
-from vimatte.engine.matting.oavm.weights import digest_of, load_network
+from vimatte.engine.matting.oavm.weights import load_network
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.shot import Shot
@@ -49,8 +50,6 @@ class Oavm:
     ) -> None:
         """Take weights in memory, or the user's own from the cache. Raises BackendError where there are none."""
         if state is None:
-            from vimatte.engine.checkpoints import load_state
-
             loaded = load_state("oavm")
             state, self._sha256 = loaded.tensors, loaded.sha256
         else:

@@ -15,7 +15,6 @@ The layout is ours, as nobody published one; the first part of a key is the part
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -24,7 +23,7 @@ from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.errors import BackendError
 from vimatte.engine.matting.oavm.network import OavmNetwork
 
-__all__ = ["digest_of", "load_backbone", "load_network"]
+__all__ = ["load_backbone", "load_network"]
 
 _HEADS = ("classifier.", "fc.")
 """What torchvision's files hold for ImageNet's classes."""
@@ -56,12 +55,3 @@ def load_backbone(network: OavmNetwork, tensors: Mapping[str, Tensor]) -> None:
             f"file, or choose the other backbone in OavmConfig."
         )
     network.backbone.load_state_dict(given)
-
-
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Sha256 over names and numbers of weights that came from no file, lower-case hex."""
-    hasher = hashlib.sha256()
-    for key in sorted(tensors):
-        hasher.update(f"{key}{tuple(tensors[key].shape)}".encode())
-        hasher.update(tensors[key].detach().cpu().contiguous().numpy().tobytes())
-    return hasher.hexdigest()

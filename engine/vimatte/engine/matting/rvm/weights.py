@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vimatte.engine.checkpoints import digest_of
 from vimatte.engine.checkpoints.fit import fit
 from vimatte.engine.errors import BackendError
 from vimatte.engine.matting.rvm.network import RvmNetwork
@@ -36,7 +36,7 @@ def open_network(state: Mapping[str, Tensor] | None) -> tuple[RvmNetwork, str]:
         path = locate(_SET)[_FILE]
         state, sha256 = read_state(path), file_sha256(path)
     else:
-        sha256 = _digest(state)
+        sha256 = digest_of(state)
     differs = fit(state, network.state_dict())
     if not differs.whole:
         raise BackendError(f"The weights given do not fit Robust Video Matting ({differs}); give all of them.")
@@ -72,12 +72,3 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"type: vimatte weights pull rvm"
         )
     return state
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    """Sha256 over names and numbers of weights that came from no file."""
-    hasher = hashlib.sha256()
-    for key in sorted(state):
-        hasher.update(f"{key}{tuple(state[key].shape)}".encode())
-        hasher.update(state[key].detach().cpu().contiguous().numpy().tobytes())
-    return hasher.hexdigest()
