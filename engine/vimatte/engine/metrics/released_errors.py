@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vimatte.engine.metrics.alphas import Alpha, exact, total
+from vimatte.engine.metrics.alphas import Alpha, exact, plain, total
 from vimatte.engine.metrics.connectivity import connectivity_differences
 from vimatte.engine.metrics.gradient import unit_norm_gradient
 from vimatte.engine.metrics.motion import flow
@@ -110,20 +110,19 @@ class ReleasedErrorMeter:
 
         Without a trimap it is taken from the truth. Raises ValueError when shapes differ.
         """
-        p, g = exact(mattes), exact(truth)
+        p, g = plain(mattes), plain(truth)
         if p.shape != g.shape or p.ndim != 3:
             raise ValueError(f"the mattes are {tuple(p.shape)}, the truth {tuple(g.shape)}; both must be (n, h, w)")
-        self._held.append((p, g, _trimap(g) if trimap is None else exact(trimap)))
+        self._held.append((p, g, _trimap(g) if trimap is None else plain(trimap)))
         # A frame that three others follow is not in the clip's last window; one before it is kept for its change.
         while len(self._held) > _WINDOW + (0 if self._first else 1):
             self._settle()
 
     def add_picture(self, mattes: Alpha, *, truth: Alpha, trimap: Alpha | None = None) -> None:
         """Take in a picture that belongs to no clip, (n, h, w): one call."""
-        p, g = exact(mattes), exact(truth)
-        self._sums = _added(
-            self._sums, frame_errors(p, truth=g, trimap=_trimap(g) if trimap is None else exact(trimap))
-        )
+        p, g = plain(mattes), plain(truth)
+        trimaps = _trimap(g) if trimap is None else plain(trimap)
+        self._sums = _added(self._sums, frame_errors(p, truth=g, trimap=trimaps))
 
     def result(self) -> Mapping[str, Tally]:
         """Sums so far, as if the clip ended here."""
@@ -156,7 +155,7 @@ def _trimap(truth: Tensor) -> Tensor:
     planes = []
     for alpha in truth:
         regions = Regions.of(alpha)
-        planes.append(regions.unknown.to(torch.float64) + 2 * regions.foreground.to(torch.float64))
+        planes.append(regions.unknown.to(torch.uint8) + 2 * regions.foreground.to(torch.uint8))
     return torch.stack(planes)
 
 

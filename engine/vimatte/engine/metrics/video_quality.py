@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from vimatte.engine.metrics.alphas import Alpha, Definition, exact, total
+from vimatte.engine.metrics.alphas import Alpha, Definition, exact, plain, total
 
 __all__ = ["LEAST_IOU", "WEIGHTS", "VimqMeter", "VimqScore", "mean_vimq"]
 
@@ -101,7 +101,7 @@ class VimqMeter:
 
         Raises ValueError when sizes differ.
         """
-        p, g = exact(mattes), exact(truth)
+        p, g = plain(mattes), plain(truth)
         if p.ndim != 3 or g.ndim != 3 or p.shape[1:] != g.shape[1:]:
             raise ValueError(f"the mattes are {tuple(p.shape)}, the truth {tuple(g.shape)}; give (n, h, w) of one size")
         if self._before is not None and (len(p), len(g)) != (len(self._before[0]), len(self._before[1])):
@@ -116,11 +116,13 @@ class VimqMeter:
             for j in range(shape[1]):
                 # Beyond both boxes all four planes are zero.
                 box = _around(boxes_g[i], boxes_p[j])
-                one, two = g[i][box], p[j][box]
+                one, two = exact(g[i][box]), exact(p[j][box])
                 difference = two - one
                 l1[i, j] = total(difference.abs())
                 squares[i, j] = total(difference.square()) / area
-                changes[i, j] = math.sqrt(total((difference - (before[0][j][box] - before[1][i][box])).square()) / area)
+                changes[i, j] = math.sqrt(
+                    total((difference - (exact(before[0][j][box]) - exact(before[1][i][box]))).square()) / area
+                )
                 both, either = (one > self._at) & (two > self._at), (one > self._at) | (two > self._at)
                 union = int(either.sum())
                 iou[i, j] = int(both.sum()) / union if union else math.nan
