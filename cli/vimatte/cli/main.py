@@ -6,6 +6,7 @@ import click
 
 from vimatte.cli import options
 from vimatte.cli.bench import bench
+from vimatte.cli.composites import composites
 from vimatte.cli.doctor import doctor
 from vimatte.cli.evaluate import evaluate
 from vimatte.cli.serve import serve
@@ -22,5 +23,5 @@ def main() -> None:
     """Find people, correct their tracks, matte, look, measure. The main job in one command is `vim-batch`."""
 
 
-for _command in (bench, doctor, evaluate, matte, preview, serve, track, tracks, weights):
+for _command in (bench, composites, doctor, evaluate, matte, preview, serve, track, tracks, weights):
     main.add_command(_command)

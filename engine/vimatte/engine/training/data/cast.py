@@ -1,0 +1,111 @@
+"""The people of a clip: drawn, graded, moved to their places, blurred by their own motion and by the lens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from vimatte.engine.training.data.blur import defocus, motion_blur
+from vimatte.engine.training.data.footage import Footage
+from vimatte.engine.training.data.grading import grade
+from vimatte.engine.training.data.layout import Cut, Person, cut_sides
+from vimatte.engine.training.data.motion import person_move
+from vimatte.engine.training.data.settings import Settings
+
+__all__ = ["Member", "draw_member", "moved", "on_screen"]
+
+Floats = NDArray[np.float32]
+Maps = NDArray[np.float64]
+
+_TRIES = 12
+_SHRUNK = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody before they are put into a picture."""
+
+    name: str
+    """Their footage."""
+    layer: Floats
+    """(t, h, w, 4), premultiplied, cropped to where they are."""
+    person: Person
+    """What arranging needs."""
+
+
+def draw_member(people: Footage, rng: Generator, *, settings: Settings, taken: set[str]) -> Member:
+    """Draw somebody whose cut sides a picture can hide, and who is not in `taken` where there are enough people."""
+    for last in (*(False,) * (_TRIES - 1), True):
+        source = people.pick(rng)
+        if source.name in taken and not last:
+            continue
+        straight = source.read(rng, frames=settings.frames)
+        alphas = straight[..., 3]
+        cut = cut_sides(alphas)
+        if last or (cut.usable and alphas.max() > 0.5):
+            break
+    rows, columns = _extent(alphas)
+    straight = straight[:, rows, columns]
+    if rng.random() < 0.5:
+        straight = straight[:, :, ::-1]
+        cut = Cut(top=cut.top, bottom=cut.bottom, left=cut.right, right=cut.left)
+    # Cropping and mirroring leave strides that OpenCV would copy on every call.
+    colour = grade(np.ascontiguousarray(straight[..., :3]), rng, strength=settings.grade)
+    alpha = np.ascontiguousarray(straight[..., 3])
+    layer = np.empty((*alpha.shape, 4), np.float32)
+    np.multiply(colour, alpha[..., None], out=layer[..., :3])
+    layer[..., 3] = alpha
+    way = person_move(rng, frames=settings.frames, size=min(settings.height, settings.width), strength=settings.motion)
+    return Member(name=source.name, layer=layer, person=Person(alphas=alpha, cut=cut, way=way))
+
+
+def on_screen(member: Member, maps: Maps, rng: Generator, *, settings: Settings) -> Floats:
+    """Give (t, h, w, 4) premultiplied in our picture, blurred."""
+    layer = moved(member.layer, maps, height=settings.height, width=settings.width)
+    chance = rng.random(3)
+    if settings.blur > 0:
+        middle = np.array([member.layer.shape[2] / 2, member.layer.shape[1] / 2, 1.0])
+        places = (maps @ middle)[:, :2]
+        if len(places) > 1 and chance[0] < 0.7:
+            layer = motion_blur(layer, rng, strength=settings.blur, travel=np.gradient(places, axis=0))
+        if chance[1] < (0.1 if len(places) > 1 else 0.2):
+            layer = motion_blur(layer, rng, strength=settings.blur)
+        if chance[2] < 0.3:
+            layer = defocus(layer, rng, strength=settings.blur)
+    return layer
+
+
+def moved(layer: Floats, maps: Maps, *, height: int, width: int, border: int = cv2.BORDER_CONSTANT) -> Floats:
+    """Draw (t, h, w, c) by its maps into (t, height, width, c); what gets smaller is averaged first, or it would alias.
+
+    One frame may stand for all.
+    """
+    tall, wide = layer.shape[1:3]
+    zoom = float(np.sqrt(np.abs(np.linalg.det(maps[:, :2, :2]))).max())
+    shrink = np.eye(3)
+    frames = layer
+    if zoom < _SHRUNK:
+        size = (max(1, round(wide * zoom)), max(1, round(tall * zoom)))
+        frames = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in layer])
+        x, y = wide / size[0], tall / size[1]
+        # Places are middles of pixels: the first of a small picture is not the first of a large one.
+        shrink = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+    out = np.empty((len(maps), height, width, layer.shape[3]), np.float32)
+    for t, into in enumerate(out):
+        frame = frames[min(t, len(frames) - 1)]
+        cv2.warpAffine(frame, (maps[t] @ shrink)[:2], (width, height), into, cv2.INTER_LINEAR, border)
+    return out
+
+
+def _extent(alphas: Floats) -> tuple[slice, slice]:
+    """Rows and columns of (t, h, w) where anything is, and one more on every side."""
+    there = alphas.max(axis=0) > 0
+    parts = []
+    for axis in (1, 0):
+        at = np.flatnonzero(there.any(axis=axis))
+        parts.append(slice(max(0, int(at[0]) - 1), int(at[-1]) + 2) if at.size else slice(None))
+    return parts[0], parts[1]

@@ -1,0 +1,161 @@
+"""Where training pictures come from: folders of people with alpha, and folders without people.
+
+Pictures directly in the folder given are stills; each folder below it that holds pictures is a clip, its frames in the
+order of their names; a movie is a clip. Folders named `val` or `test` are passed over unless given themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from vimatte.engine.clip_shot import open_shot
+from vimatte.engine.errors import MediaError
+from vimatte.ocio.readers import MOVIE_SUFFIXES, open_clip
+
+__all__ = ["Footage", "Source", "pick_frames"]
+
+Floats = NDArray[np.float32]
+
+_PICTURES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+_SCENE = frozenset({".exr", ".hdr", ".dpx"})
+"""Read with their colour managed; for backgrounds only."""
+_KEPT_BACK = frozenset({"val", "test"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A clip or a still; nothing of it is in memory."""
+
+    name: str
+    """The place below the folder given, without an extension: what samples say they were made of."""
+    files: tuple[Path, ...]
+    """The frames in order, or one movie."""
+
+    @property
+    def is_movie(self) -> bool:
+        """Whether the one file is a movie."""
+        return self.files[0].suffix.lower() in MOVIE_SUFFIXES
+
+    def read(self, rng: Generator, *, frames: int) -> Floats:
+        """Give (t, h, w, 4): `frames` successive frames from a place drawn, straight colour and alpha in [0, 1].
+
+        A clip too short is played forwards and backwards. Alpha is 1 where the file has none. Raises MediaError.
+        """
+        if not self.is_movie:
+            return _same_size([_read(self.files[i]) for i in pick_frames(rng, len(self.files), frames)], self)
+        with open_clip(self.files[0]) as movie:
+            numbers = movie.info.frames.numbers
+            wanted = [numbers[i] for i in pick_frames(rng, len(numbers), frames)]
+            found = {frame.number: frame for frame in movie.frames(sorted(set(wanted)))}
+        pictures = {}
+        for number, frame in found.items():
+            alpha = np.ones(frame.rgb.shape[:2], np.float32) if frame.alpha is None else frame.alpha
+            cover = alpha if frame.alpha_state == "premultiplied" else np.ones_like(alpha)
+            colour = frame.rgb / np.maximum(cover, np.float32(1 / 255))[..., None]
+            pictures[number] = np.clip(np.dstack([colour, alpha]), 0, 1).astype(np.float32)
+        return np.stack([pictures[number] for number in wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """All sources of one kind, sorted by name, so that an index means the same on every machine."""
+
+    sources: tuple[Source, ...]
+    """At least one."""
+
+    @classmethod
+    def of(cls, *folders: Path) -> Footage:
+        """List what lies in and below the folders. Raises MediaError where one is missing or holds nothing."""
+        found: list[Source] = []
+        for folder in folders:
+            if not folder.is_dir():
+                raise MediaError(f"The folder '{folder}' was not found; give one that holds clips or pictures.")
+            here = _below(folder)
+            if not here:
+                kinds = " ".join(sorted(_PICTURES | _SCENE))
+                raise MediaError(f"The folder '{folder}' holds no clips and no pictures ({kinds}); give one that does.")
+            found += here
+        if not found:
+            raise MediaError("No folder of footage was given; give one that holds clips or pictures.")
+        return cls(tuple(found))
+
+    def pick(self, rng: Generator) -> Source:
+        """Draw a source, each as likely as the others."""
+        return self.sources[int(rng.integers(len(self.sources)))]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def pick_frames(rng: Generator, length: int, count: int) -> list[int]:
+    """Draw `count` successive frames of `length`: a place, and at even odds backwards; to and fro where it is short."""
+    backwards = bool(rng.random() < 0.5)
+    if length == 1:
+        return [0] * count
+    period = 2 * (length - 1)
+    start = int(rng.integers(length - count + 1 if length >= count else period))
+    indices = [abs((start + k + length - 1) % period - (length - 1)) for k in range(count)]
+    return indices[::-1] if backwards else indices
+
+
+def _below(folder: Path) -> list[Source]:
+    found: list[Source] = []
+    for where, names, files in os.walk(folder):
+        place = Path(where)
+        names[:] = sorted(name for name in names if name not in _KEPT_BACK and not name.startswith("."))
+        pictures = sorted(
+            (f for f in files if Path(f).suffix.lower() in _PICTURES | _SCENE and not f.startswith(".")), key=_natural
+        )
+        movies = sorted(f for f in files if Path(f).suffix.lower() in MOVIE_SUFFIXES)
+        here = place.relative_to(folder)
+        if place == folder or len(pictures) == 1:
+            singles, clip = [*pictures, *movies], []
+        else:
+            singles, clip = movies, pictures
+        found += [Source(name=(here / Path(f).stem).as_posix(), files=(place / f,)) for f in singles]
+        if clip:
+            found.append(Source(name=here.as_posix(), files=tuple(place / f for f in clip)))
+    return sorted(found, key=lambda source: source.name)
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort 2 before 10."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))
+
+
+def _read(path: Path) -> Floats:
+    """Give (h, w, 4) straight in [0, 1]."""
+    if path.suffix.lower() in _SCENE:
+        with open_shot(path) as shot:
+            _, picture = next(iter(shot.pictures(shot.frames.numbers[:1])))
+        return np.dstack([picture, np.ones(picture.shape[:2], np.float32)])
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise MediaError(f"The picture '{path}' cannot be read; take it out of the folder.")
+    if stored.dtype not in (np.uint8, np.uint16):
+        raise MediaError(f"The picture '{path}' is {stored.dtype}; 8 and 16 bits are read, and EXR for backgrounds.")
+    if stored.ndim == 2 or stored.shape[2] == 3:
+        code = cv2.COLOR_GRAY2RGBA if stored.ndim == 2 else cv2.COLOR_BGR2RGBA
+    else:
+        code = cv2.COLOR_BGRA2RGBA
+    rgba = cv2.cvtColor(stored, code)
+    return np.asarray(np.multiply(rgba, np.float32(1 / np.iinfo(rgba.dtype).max), dtype=np.float32))
+
+
+def _same_size(pictures: Sequence[Floats], source: Source) -> Floats:
+    sizes = {p.shape for p in pictures}
+    if len(sizes) > 1:
+        raise MediaError(
+            f"The pictures of the folder '{source.files[0].parent}' differ in size, so they are no clip; "
+            "where they are stills, give that folder itself."
+        )
+    return np.stack(pictures)
