@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -80,6 +80,7 @@ def change_errors(mattes: Tensor, *, truth: Tensor, trimap: Tensor) -> Tallies:
     p, g = exact(mattes), exact(truth)
     people = p.shape[1]
     change = ((p[1:] - p[:-1]) - (g[1:] - g[:-1])).square()
+    moves = [[_moves(g[t, i], g[t + 1, i]) for t in range(len(g) - 1)] for i in range(people)]
     found: Tallies = {}
     for suffix, region in _regions(trimap.to(p.device)):
         if suffix not in ("", "_unk"):
@@ -87,7 +88,7 @@ def change_errors(mattes: Tensor, *, truth: Tensor, trimap: Tensor) -> Tallies:
         inside = torch.ones_like(p) if region is None else region.to(p.dtype)
         roots = (math.sqrt(total(change[:, i] * inside[:-1, i])) for i in range(people))
         found[f"dtSSD{suffix}"] = Tally(score=0.1 * math.fsum(roots), count=people)
-        moved = (_swapped_messddt(p[:, i], g[:, i], inside[:, i]) for i in range(people))
+        moved = (_messddt(p[:, i], g[:, i], inside[:, i], moves[i]) for i in range(people))
         found[f"MESSDdt{suffix}"] = Tally(score=1e4 * math.fsum(moved), count=people)
     return found
 
@@ -169,19 +170,22 @@ def _stretched_gradient(alphas: Tensor) -> Tensor:
     return unit_norm_gradient((alphas - low) / (high - low + _TINY), mode="constant")
 
 
-def _swapped_messddt(p: Tensor, g: Tensor, inside: Tensor) -> float:
-    """One person's sequence (t, h, w); x and y of the moved pixel are swapped and clamped, and frame 1 is always read.
+def _moves(before: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns at which the release looks for where each pixel (h, w) went.
 
-    The published figures were made so.
+    x and y are swapped, then held inside the picture; the published figures were made so.
     """
-    height, width = p.shape[-2:]
+    height, width = now.shape
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    moved = torch.from_numpy(np.rint(flow(before, now))).to(torch.int64)
+    return (
+        (columns + moved[..., 0]).clamp(0, height - 1).to(now.device),
+        (rows + moved[..., 1]).clamp(0, width - 1).to(now.device),
+    )
+
+
+def _messddt(p: Tensor, g: Tensor, inside: Tensor, moves: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """One person's sequence (t, h, w); the frame looked at is always frame 1, as the published figures have it."""
     errors = (p - g).square() * inside
-    score, size = 0.0, 0.0
-    for t in range(len(p) - 1):
-        moved = torch.from_numpy(np.rint(flow(g[t], g[t + 1]))).to(torch.int64)
-        across = (columns + moved[..., 0]).clamp(0, height - 1).to(p.device)
-        down = (rows + moved[..., 1]).clamp(0, width - 1).to(p.device)
-        score += total((errors[t] - errors[1][across, down]).abs())
-        size += total(inside[t]) + 1
-    return score / size
+    score = math.fsum(total((errors[t] - errors[1][at]).abs()) for t, at in enumerate(moves))
+    return score / math.fsum(total(one) + 1 for one in inside[:-1])
