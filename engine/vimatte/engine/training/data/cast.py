@@ -76,6 +76,8 @@ def on_screen(member: Member, maps: Maps, rng: Generator, *, settings: Settings)
             layer = motion_blur(layer, rng, strength=settings.blur)
         if chance[2] < 0.3:
             layer = defocus(layer, rng, strength=settings.blur)
+        # Sums of products of a filter may pass 1 by the last bit.
+        np.minimum(layer, 1, out=layer)
     return layer
 
 

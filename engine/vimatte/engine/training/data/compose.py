@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.matting.oavm.merging import Clip, random_merge
 from vimatte.engine.training.data.backdrop import draw_backdrop
-from vimatte.engine.training.data.cast import draw_member, on_screen
+from vimatte.engine.training.data.cast import Member, draw_member, on_screen
 from vimatte.engine.training.data.compression import jpeg
 from vimatte.engine.training.data.footage import Footage
 from vimatte.engine.training.data.grading import grade
@@ -16,7 +16,7 @@ from vimatte.engine.training.data.guide import broken_masks
 from vimatte.engine.training.data.layout import arrange
 from vimatte.engine.training.data.motion import camera_move
 from vimatte.engine.training.data.noise import grain, sensor_noise
-from vimatte.engine.training.data.occlusion import visible
+from vimatte.engine.training.data.occlusion import STEP, visible
 from vimatte.engine.training.data.sample import Sample
 from vimatte.engine.training.data.settings import Settings
 from vimatte.engine.training.data.wrap import light_wrap
@@ -24,6 +24,9 @@ from vimatte.engine.training.data.wrap import light_wrap
 __all__ = ["make_sample", "over"]
 
 Floats = NDArray[np.float32]
+
+_CASTS = 3
+"""Casts tried where people do not fit: four in close shots cannot stand apart."""
 
 
 def make_sample(people: Footage, backgrounds: Footage | None, *, settings: Settings, seed: int, index: int) -> Sample:
@@ -37,13 +40,13 @@ def make_sample(people: Footage, backgrounds: Footage | None, *, settings: Setti
     camera = camera_move(
         rng, frames=settings.frames, size=min(settings.height, settings.width), strength=settings.camera
     )
-    cast, taken = [], set[str]()
-    for _ in range(count):
-        cast.append(draw_member(people, rng, settings=settings, taken=taken))
-        taken.add(cast[-1].name)
-    layout = arrange(
-        [one.person for one in cast], rng, level=level, camera=camera, height=settings.height, width=settings.width
-    )
+    for _ in range(_CASTS):
+        cast = _draw_cast(people, rng, settings=settings, count=count)
+        layout = arrange(
+            [one.person for one in cast], rng, level=level, camera=camera, height=settings.height, width=settings.width
+        )
+        if layout.fits:
+            break
     backdrop = draw_backdrop(backgrounds, rng, settings=settings, camera=camera)
     layers = []
     wrapped = rng.random() < 0.5
@@ -77,6 +80,13 @@ def make_sample(people: Footage, backgrounds: Footage | None, *, settings: Setti
     )
 
 
+def _draw_cast(people: Footage, rng: Generator, *, settings: Settings, count: int) -> list[Member]:
+    cast: list[Member] = []
+    for _ in range(count):
+        cast.append(draw_member(people, rng, settings=settings, taken={one.name for one in cast}))
+    return cast
+
+
 def over(layers: list[Floats], background: Floats) -> tuple[Floats, Floats]:
     """Put (t, h, w, 4) premultiplied layers, the front one first, over (t, h, w, 3).
 
@@ -108,9 +118,10 @@ def _merged(
 
 
 def _straight(layer: Floats) -> Floats:
-    """Colours of (t, h, w, 4) premultiplied, 0 where nothing is."""
+    """Colours of (t, h, w, 4) premultiplied, 0 where no alpha can be told from 0."""
     alpha = layer[..., 3:]
-    return np.minimum(layer[..., :3] / np.where(alpha > 0, alpha, 1), 1)
+    seen = alpha >= STEP
+    return np.minimum(layer[..., :3] * seen / np.where(seen, alpha, 1), 1)
 
 
 def _filmed(pictures: Floats, rng: Generator, *, settings: Settings) -> Floats:

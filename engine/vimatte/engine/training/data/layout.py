@@ -1,7 +1,8 @@
 """Where people stand in a picture: on one ground, as near as they are big, as much hidden as a protocol asks.
 
 People cut by the edge of their own pictures are placed so that the cut lies outside ours. Positions are drawn and
-tried on small copies until the occlusion fits on the first, middle and last frame; people get smaller try by try, and after 60 the nearest stands.
+tried on small copies until the occlusion fits on the first, middle and last frame; people get smaller try by try, and
+after 60 tries the nearest stands.
 """
 
 from __future__ import annotations
