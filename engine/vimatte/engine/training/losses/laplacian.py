@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor
 
@@ -49,8 +50,10 @@ def _kernel(like: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor, kernel: Tensor) -> Tensor:
-    planes = x.flatten(0, 1)[:, None]
-    return F.conv2d(F.pad(planes, (2, 2, 2, 2), mode="reflect"), kernel).view(x.shape)
+    planes = F.pad(x.flatten(0, 1)[:, None], (2, 2, 2, 2), mode="reflect")
+    # Differences of bands are too small for half precision.
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv2d(planes, kernel).view(x.shape)
 
 
 def _enlarge(x: Tensor, kernel: Tensor, *, size: tuple[int, int]) -> Tensor:
