@@ -30,10 +30,9 @@ def draw_backdrop(backgrounds: Footage | None, rng: Generator, *, settings: Sett
     if backgrounds is None or made_up:
         picture = dead_leaves(rng, height=height, width=width)[None]
     else:
-        picture = np.ascontiguousarray(backgrounds.pick(rng).read(rng, frames=settings.frames)[..., :3])
-        # A still comes as often as there are frames.
-        if all(np.shares_memory(picture[:1], p) or np.array_equal(picture[0], p) for p in picture[1:2]):
-            picture = picture[:1]
+        source = backgrounds.pick(rng)
+        read = source.read(rng, frames=1 if source.is_still else settings.frames)
+        picture = cv2.cvtColor(read.reshape(-1, *read.shape[2:]), cv2.COLOR_RGBA2RGB).reshape(*read.shape[:3], 3)
     if rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, :, ::-1])
     tall, wide = picture.shape[1:3]

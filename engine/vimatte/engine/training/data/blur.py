@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from vimatte.engine.training.data.extent import extent
+from vimatte.engine.training.data.planes import alpha_of
 
 __all__ = ["defocus", "disc", "line", "motion_blur"]
 
@@ -13,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 def motion_blur(layer: Floats, rng: Generator, *, strength: float, travel: NDArray[np.float64] | None = None) -> Floats:
-    """Blur (t, h, w, c) premultiplied as an open shutter does, each frame along its own way; the total is kept.
+    """Blur (t, h, w, 4) premultiplied as an open shutter does, each frame along its own way; the total is kept.
 
     `travel` (t, 2) is how far the layer moves from frame to frame, in pixels right and down; none: a direction and a
     speed of up to 3 % of the picture's shorter side are drawn. The shutter is open for a share of the frame's time that
@@ -24,16 +29,16 @@ def motion_blur(layer: Floats, rng: Generator, *, strength: float, travel: NDArr
         reach = 0.03 * min(layer.shape[1:3]) * speed
         travel = np.tile(reach * np.array([np.cos(angle), np.sin(angle)]), (len(layer), 1))
     ways = travel * shutter
-    return np.stack([_filtered(frame, line(dx, dy)) for frame, (dx, dy) in zip(layer, ways, strict=True)])
+    return _filtered(layer, [line(dx, dy) for dx, dy in ways])
 
 
 def defocus(layer: Floats, rng: Generator, *, strength: float) -> Floats:
-    """Blur (t, h, w, c) premultiplied by one disc, as a lens out of focus does; the total is kept.
+    """Blur (t, h, w, 4) premultiplied by one disc, as a lens out of focus does; the total is kept.
 
     Its radius is drawn up to `strength` times 0.8 % of the picture's shorter side, 4 pixels of 512.
     """
     kernel = disc(0.008 * strength * rng.random() * min(layer.shape[1:3]))
-    return np.stack([_filtered(frame, kernel) for frame in layer])
+    return _filtered(layer, [kernel] * len(layer))
 
 
 def line(dx: float, dy: float) -> Floats:
@@ -59,28 +64,12 @@ def disc(radius: float) -> Floats:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def _filtered(frame: Floats, kernel: Floats) -> Floats:
+def _filtered(layer: Floats, kernels: Sequence[Floats]) -> Floats:
     """Filter where something is; the picture's own edge is mirrored, so that a person cut by it stays solid there."""
-    if kernel.size == 1:
-        return frame
-    reach = kernel.shape[0] // 2
-    rows, columns = _where(frame, reach)
-    if rows.stop <= rows.start:
-        return frame
-    out = frame.copy()
-    part = np.ascontiguousarray(frame[rows, columns])
-    out[rows, columns] = cv2.filter2D(part, -1, kernel, borderType=cv2.BORDER_REFLECT)[...].reshape(part.shape)
+    out = layer.copy()
+    for into, frame, alpha, kernel in zip(out, layer, alpha_of(layer), kernels, strict=True):
+        rows, columns = extent(alpha[None], margin=kernel.shape[0] // 2)
+        if rows.stop > 0 and kernel.size > 1:
+            part = np.ascontiguousarray(frame[rows, columns])
+            into[rows, columns] = cv2.filter2D(part, -1, kernel, borderType=cv2.BORDER_REFLECT)
     return out
-
-
-def _where(frame: Floats, margin: int) -> tuple[slice, slice]:
-    """Rows and columns of what is not zero in the last channel, and a margin."""
-    last = frame[..., -1]
-    rows, columns = (np.flatnonzero(cv2.reduce(last, axis, cv2.REDUCE_MAX).ravel()) for axis in (1, 0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    height, width = frame.shape[:2]
-    return (
-        slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
-        slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
-    )

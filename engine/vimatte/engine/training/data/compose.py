@@ -10,13 +10,15 @@ from vimatte.engine.matting.oavm.merging import Clip, random_merge
 from vimatte.engine.training.data.backdrop import draw_backdrop
 from vimatte.engine.training.data.cast import Member, draw_member, on_screen
 from vimatte.engine.training.data.compression import jpeg
+from vimatte.engine.training.data.extent import extent
 from vimatte.engine.training.data.footage import Footage
 from vimatte.engine.training.data.grading import grade
 from vimatte.engine.training.data.guide import broken_masks
 from vimatte.engine.training.data.layout import arrange
 from vimatte.engine.training.data.motion import camera_move
 from vimatte.engine.training.data.noise import grain, sensor_noise
-from vimatte.engine.training.data.occlusion import STEP, visible
+from vimatte.engine.training.data.occlusion import STEP, seen_through
+from vimatte.engine.training.data.planes import alpha_of, weighed
 from vimatte.engine.training.data.sample import Sample
 from vimatte.engine.training.data.settings import Settings
 from vimatte.engine.training.data.wrap import light_wrap
@@ -92,13 +94,19 @@ def over(layers: list[Floats], background: Floats) -> tuple[Floats, Floats]:
 
     Gives the pictures and what is seen of each layer, (n, t, h, w). InstMatt (CVPR 2022), equation 15.
     """
-    seen = visible(np.stack([layer[..., 3] for layer in layers]))
-    rest = np.ones(seen.shape[1:], np.float32)
+    rest = np.ones(background.shape[:3], np.float32)
+    seen = np.zeros((len(layers), *rest.shape), np.float32)
     out = np.zeros(background.shape, np.float32)
-    for layer, part in zip(layers, seen, strict=True):
-        out += layer[..., :3] * rest[..., None]
-        rest -= part
-    out += background * rest[..., None]
+    for k, layer in enumerate(layers):
+        alpha = alpha_of(layer)
+        rows, columns = extent(alpha)
+        left = rest[:, rows, columns]
+        part = seen_through(alpha[:, rows, columns], left)
+        if part.size:
+            out[:, rows, columns] += weighed(layer[:, rows, columns, :3], left)
+        left -= part
+        seen[k, :, rows, columns] = part
+    out += weighed(background, rest)
     return np.minimum(out, 1, out=out), seen
 
 

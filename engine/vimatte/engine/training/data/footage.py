@@ -45,13 +45,20 @@ class Source:
         """Whether the one file is a movie."""
         return self.files[0].suffix.lower() in MOVIE_SUFFIXES
 
+    @property
+    def is_still(self) -> bool:
+        """Whether there is one picture only."""
+        return len(self.files) == 1 and not self.is_movie
+
     def read(self, rng: Generator, *, frames: int) -> Floats:
         """Give (t, h, w, 4): `frames` successive frames from a place drawn, straight colour and alpha in [0, 1].
 
         A clip too short is played forwards and backwards. Alpha is 1 where the file has none. Raises MediaError.
         """
         if not self.is_movie:
-            return _same_size([_read(self.files[i]) for i in pick_frames(rng, len(self.files), frames)], self)
+            indices = pick_frames(rng, len(self.files), frames)
+            stored = {i: _read(self.files[i]) for i in set(indices)}
+            return _same_size([stored[i] for i in indices], self)
         with open_clip(self.files[0]) as movie:
             numbers = movie.info.frames.numbers
             wanted = [numbers[i] for i in pick_frames(rng, len(numbers), frames)]

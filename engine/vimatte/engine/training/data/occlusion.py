@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STEP", "hidden", "overlap", "visible"]
+__all__ = ["STEP", "hidden", "overlap", "seen_through", "visible"]
 
 Floats = NDArray[np.float32]
 
@@ -22,11 +22,17 @@ def visible(alphas: Floats) -> Floats:
     out = np.empty(alphas.shape, np.float32)
     rest = np.ones(alphas.shape[1:], np.float32)
     for into, alpha in zip(out, alphas, strict=True):
-        np.multiply(alpha, rest, out=into)
-        into *= 1 / STEP
-        np.floor(into, out=into)
-        into *= STEP
+        into[:] = seen_through(alpha, rest)
         rest -= into
+    return out
+
+
+def seen_through(alpha: Floats, rest: Floats) -> Floats:
+    """Give what is seen of one person, where `rest`, a multiple of `STEP`, is left over by those in front."""
+    out = alpha * rest
+    out *= 1 / STEP
+    np.floor(out, out=out)
+    out *= STEP
     return out
 
 

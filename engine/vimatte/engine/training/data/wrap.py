@@ -7,6 +7,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from vimatte.engine.training.data.extent import extent
+from vimatte.engine.training.data.planes import alpha_of, weighed
+
 __all__ = ["light_wrap"]
 
 Floats = NDArray[np.float32]
@@ -29,17 +32,16 @@ def light_wrap(layer: Floats, background: Floats, rng: Generator, *, strength: f
     # Spilled light is soft: a quarter of the size says as much.
     size = (-(-width // _SMALLER), -(-height // _SMALLER))
     sigma = max(0.5, 0.015 * min(height, width) / _SMALLER)
-    for into, frame, behind in zip(out, layer, background, strict=True):
-        alpha = frame[..., 3]
-        both = np.dstack(
-            [
-                cv2.resize(behind, size, interpolation=cv2.INTER_AREA),
-                1 - cv2.resize(alpha, size, interpolation=cv2.INTER_AREA),
-            ]
-        )
+    for into, frame, behind, alpha in zip(out, layer, background, alpha_of(layer), strict=True):
+        rows, columns = extent(alpha[None])
+        if rows.stop == 0:
+            continue
+        less = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+        both = np.dstack([cv2.resize(behind, size, interpolation=cv2.INTER_AREA), 1 - less])
         soft = cv2.resize(cv2.GaussianBlur(both, (0, 0), sigma), (width, height), interpolation=cv2.INTER_LINEAR)
-        spill = soft[..., :3] * alpha[..., None] - frame[..., :3]
+        soft = soft[rows, columns]
+        spill = weighed(soft[..., :3], alpha[rows, columns])
+        spill -= frame[rows, columns, :3]
         np.maximum(spill, 0, out=spill)
-        spill *= (amount * soft[..., 3])[..., None]
-        into[..., :3] += spill
+        into[rows, columns, :3] += weighed(spill, amount * soft[..., 3])
     return out
