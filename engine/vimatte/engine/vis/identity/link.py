@@ -35,8 +35,12 @@ SETTINGS: Mapping[str, str | int | float] = {
     "link_place": 1.5,
     "link_place_area": 2.0,
     "doubt": 1.0,
+    "scraps_trust": 3.0,
+    "scraps_least": 10,
     "known_looks": 0.5,
     "known_margin": 0.12,
+    "known_score": 0.8,
+    "rival_score": 0.8,
     "guess_looks": 0.8,
     "guess_margin": 0.25,
     "weave_inside_alike": 0.35,
@@ -260,7 +264,10 @@ def _cost(a: Chain, b: Chain, wait: int, looks: float) -> float:
 
 
 def recognise(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
-    """Link chains however far apart, over cuts too, that look alike and like nobody who is there beside either."""
+    """Link chains however far apart, over cuts too, that look alike and like nobody who is there beside either.
+
+    Chains of much less sure sights than the two to be linked are no rivals: a finder that sees people in pillows.
+    """
     looks = spread(chains)
     long = [k for k, c in enumerate(chains) if len(c) >= 4]
     distance = {(k, n): colour_distance(chains[k].colour, chains[n].colour) for k in long for n in long if k != n}
@@ -270,8 +277,12 @@ def recognise(chains: Sequence[Chain], *, scene: Sequence[int]) -> list[Chain]:
         wait = b.first.at - a.last.at
         if wait < 1 or gap > float(SETTINGS["guess_looks"]) * looks:
             continue
-        rivals = [distance[k, c] for c in long if c not in (k, n) and chains[c].meets(b) and not chains[c].meets(a)]
-        rivals += [distance[c, n] for c in long if c not in (k, n) and chains[c].meets(a) and not chains[c].meets(b)]
+        doubtful, surer = sorted((a.score, b.score))
+        if doubtful < float(SETTINGS["known_score"]) * surer:
+            continue
+        others = [c for c in long if c not in (k, n) and chains[c].score >= float(SETTINGS["rival_score"]) * doubtful]
+        rivals = [distance[k, c] for c in others if chains[c].meets(b) and not chains[c].meets(a)]
+        rivals += [distance[c, n] for c in others if chains[c].meets(a) and not chains[c].meets(b)]
         sure = gap <= float(SETTINGS["known_looks"]) * looks
         if any(r < gap + float(SETTINGS["known_margin" if sure else "guess_margin"]) * looks for r in rivals):
             continue

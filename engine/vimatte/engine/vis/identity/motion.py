@@ -48,7 +48,8 @@ class ShotMotion:
         self._grey: list[NDArray[np.uint8]] = []
         self._last: WorkingImage | None = None
         self._colours: NDArray[np.float64] | None = None
-        self._masks: list[sparse.csr_array] = []
+        self._masks: list[sparse.csc_array] = []
+        self._by_pixel: OrderedDict[int, sparse.csr_array] = OrderedDict()
         self._flows: OrderedDict[int, FlowPair] = OrderedDict()
         self.cuts: list[int] = []
         """Places of frames that begin another scene."""
@@ -71,7 +72,7 @@ class ShotMotion:
         table = sparse.csc_array(
             (np.ones(len(indices), np.int32), indices, places), shape=(self.width * self.height, len(shrunk))
         )
-        self._masks.append(table.tocsr())
+        self._masks.append(table)
         return shrunk
 
     def _agree(self, at: int, now: WorkingImage) -> float:
@@ -113,9 +114,18 @@ class ShotMotion:
             column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
             inside = ((column >= 0) & (row >= 0) & (column < self.width) & (row < self.height)).ravel()
             source = (row * self.width + column).ravel()[inside]
-            out[start] = Overlap(self._masks[start][source], self._masks[at][np.flatnonzero(inside)])
+            out[start] = Overlap(self._rows(start)[source], self._rows(at)[np.flatnonzero(inside)])
             out[start].now = np.asarray(self._masks[at].sum(axis=0), np.float64).ravel()
         return out
+
+    def _rows(self, at: int) -> sparse.csr_array:
+        """Who is at each pixel; half a megabyte a frame, so for the latest frames only."""
+        if at not in self._by_pixel:
+            self._by_pixel[at] = self._masks[at].tocsr()
+            if len(self._by_pixel) > self._kept:
+                self._by_pixel.popitem(last=False)
+        self._by_pixel.move_to_end(at)
+        return self._by_pixel[at]
 
     def own(self, at: int) -> NDArray[np.float64]:
         """(n, n) pixels that masks of one frame have in common."""

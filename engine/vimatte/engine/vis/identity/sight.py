@@ -35,7 +35,7 @@ class Sight:
 class Chain:
     """Sights that are one person, by frame; never two on one."""
 
-    __slots__ = ("colour", "sights", "size")
+    __slots__ = ("colour", "score", "sights", "size")
 
     def __init__(self, sights: Sequence[Sight]) -> None:
         best: dict[int, Sight] = {}
@@ -44,6 +44,7 @@ class Chain:
                 best[one.at] = one
         self.sights = tuple(best[at] for at in sorted(best))
         self.size = float(np.median([s.tall for s in self.sights]))
+        self.score = float(np.mean([s.score for s in self.sights]))
         # Where somebody is half hidden their colours are half somebody else's: judge by the large sights.
         large = 0.7 * float(np.quantile([s.area for s in self.sights], 0.8))
         mean = np.mean([s.colour for s in self.sights if s.area >= large], axis=0)

@@ -109,22 +109,41 @@ class IdentityTracker:
         """Everybody, by first appearance, then left to right."""
         if self._motion is None:
             return []
-        frames, overlaps, options = self._frames, self._overlaps, self._options
+        frames, options = self._frames, self._options
         count = len(frames)
         swallowing = mixed(
-            [len(f) for f in frames], overlaps, [self._motion.own(at) for at in range(count)], every=options.every
+            [len(f) for f in frames], self._overlaps, [self._motion.own(at) for at in range(count)], every=options.every
         )
         clean = [[s for s in frame if (s.at, s.index) not in swallowing] for frame in self._sights]
         scene = [self._motion.scene(at) for at in range(count)]
         # Where somebody looked seldom, or the shot is short, a sight says more.
         trust = options.every * max(1.0, 24 / count)
-        chains = tracklets(clean, overlaps, every=options.every)
-        for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
-            chains = [c for c in chains if len(c) >= min(least, _least(options, count))]
-            chains = link(weave(chains, overlaps), overlaps, scene=scene, gap=max(gap, 3 * options.every), trust=trust)
-        chains = settle(chains, scene=scene, every=options.every)
+        chains = self._linked(clean, scene, trust=trust)
+        chains = settle(self._with_scraps(clean, chains, scene, trust=trust), scene=scene, every=options.every)
         chains = recognise([c for c in chains if _lasts(c, options, count)], scene=scene)
         return _kept([_identity(c, frames, chains, options) for c in chains], options)
+
+    def _linked(self, sights: Sequence[Sequence[Sight]], scene: Sequence[int], *, trust: float) -> list[Chain]:
+        """Tracklets, and what becomes of them over longer and longer gaps."""
+        every, count = self._options.every, len(self._frames)
+        chains = tracklets(sights, self._overlaps, every=every)
+        for gap, least in ((6, 1), (15, 2), (int(SETTINGS["link_gap"]), 3)):
+            chains = [c for c in chains if len(c) >= min(least, _least(self._options, count))]
+            woven = weave(chains, self._overlaps)
+            chains = link(woven, self._overlaps, scene=scene, gap=max(gap, 3 * every), trust=trust)
+        return chains
+
+    def _with_scraps(
+        self, sights: Sequence[Sequence[Sight]], chains: Sequence[Chain], scene: Sequence[int], *, trust: float
+    ) -> list[Chain]:
+        """And whoever is seen often, but in scraps, as in a crowd: among the sights that are left each says more."""
+        least = max(2, int(SETTINGS["scraps_least"]) // self._options.every)
+        used = {(s.at, s.index) for c in chains if len(c) >= least for s in c.sights}
+        rest = [[s for s in frame if (s.at, s.index) not in used] for frame in sights]
+        more = self._linked(rest, scene, trust=float(SETTINGS["scraps_trust"]) * trust)
+        more = [c for c in more if len(c) >= least]
+        taken = {(s.at, s.index) for c in more for s in c.sights}
+        return [*more, *(c for c in chains if not any((s.at, s.index) in taken for s in c.sights))]
 
 
 def _sights(
