@@ -12,6 +12,7 @@ from vimatte.cli.evaluate import evaluate
 from vimatte.cli.serve import serve
 from vimatte.cli.shots import matte, preview, track
 from vimatte.cli.tracks import tracks
+from vimatte.cli.train import train
 from vimatte.cli.weights import weights
 
 __all__ = ["main"]
@@ -23,5 +24,5 @@ def main() -> None:
     """Find people, correct their tracks, matte, look, measure. The main job in one command is `vim-batch`."""
 
 
-for _command in (bench, composites, doctor, evaluate, matte, preview, serve, track, tracks, weights):
+for _command in (bench, composites, doctor, evaluate, matte, preview, serve, track, tracks, train, weights):
     main.add_command(_command)

@@ -78,6 +78,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, facts: Mapping[st
         )
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
+        # safetensors makes files for its user's eyes alone.
+        beside.chmod(0o644)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
