@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -106,10 +107,7 @@ def test_what_cannot_be_done_is_said(
 
 
 def test_a_feed_gives_the_same_batch_for_the_same_number(data: Path) -> None:
-    recipe = recipe_for("msg_vim")
-    import dataclasses
-
-    small = dataclasses.replace(recipe.data, crop=64, frames=2, clips=1)
+    small = replace(recipe_for("msg_vim").data, crop=64, frames=2, clips=1)
     feed = Feed(data=small, folder=data, seed=4)
     source = feed.batches(0)
     first, second = next(source), next(source)

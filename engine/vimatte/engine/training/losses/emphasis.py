@@ -17,9 +17,10 @@ _SOLID_SHARE, _SOLID_WIDTH = 0.99, 35
 
 
 def coarse_weight(found_NCHW: Tensor, true_NCHW: Tensor) -> Tensor:
-    """W8 of MaGGIe (section 7.7): 1 where the person is on the picture at all, 1 more where either alpha is open.
+    """W8 of MaGGIe (Eq. 11): 1 where the person is on the picture at all, 1 more where either alpha is open.
 
-    Open is between 1/255 and 254/255, both included. Somebody who is not there has only the second.
+    Open is between 1/255 and 254/255, both included; somebody who is not there has only the second. In the paper both
+    alphas must be open, between 0 and 1, and everybody has the first.
     """
     there_NC11 = (true_NCHW > 0).flatten(2).any(dim=2)[..., None, None]
     open_NCHW = unknown(true_NCHW, 1) | unknown(found_NCHW.detach(), 1)
