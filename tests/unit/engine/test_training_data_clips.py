@@ -6,6 +6,7 @@ import pickle
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from vimatte.engine.training.data.motion import camera_move, person_move
 from vimatte.engine.training.data.occlusion import hidden
 from vimatte.engine.training.data.protocols import I_HIM50K, OAVM, V_HIM2K5, VIM50, Protocol
 
+from support.movies import write_movie
 from support.people_footage import person, write_backgrounds, write_people
 
 PURE = {"grade": 0.0, "noise": 0.0, "compression": 0.0}
@@ -174,6 +176,25 @@ def test_footage_tells_stills_clips_and_what_is_kept_back(tmp_path: Path) -> Non
     read = found.sources[2].read(np.random.default_rng(0), frames=5)
     assert read.shape == (5, 96, 48, 4)
     assert read[0, 60, 24] == pytest.approx(np.array([200, 120, 60, 255]) / 255)
+
+
+def test_movies_keep_their_alpha(tmp_path: Path) -> None:
+    frames = [av.VideoFrame.from_ndarray(rgba, format="rgba") for rgba in person(3)]
+    write_movie(tmp_path / "walk.mov", frames, codec="png", pix_fmt="rgba")
+    (source,) = Footage.of(tmp_path).sources
+    read = source.read(np.random.default_rng(1), frames=6)
+    assert read.shape == (6, 96, 48, 4)
+    stored = person(3).astype(np.float32) / 255
+    assert {min(range(3), key=lambda k: np.abs(stored[k] - one).max()) for one in read} == {0, 1, 2}
+    assert min(np.abs(stored[k] - read[0])[stored[k, ..., 3] > 0].max() for k in range(3)) < 1e-3
+
+
+@pytest.mark.parametrize("size", [(9, 17), (33, 20), (256, 16)])
+def test_stills_of_odd_sizes(footage: tuple[Path, Path], size: tuple[int, int]) -> None:
+    for index in range(3):
+        sample = clips(footage, frames=1, height=size[0], width=size[1], protocol=I_HIM50K)[index]
+        assert sample.pictures.shape == (1, *size, 3)
+        assert np.isfinite(sample.pictures).all()
 
 
 def test_short_clips_play_to_and_fro() -> None:

@@ -135,7 +135,8 @@ def _straight(layer: Floats) -> Floats:
 def _filmed(pictures: Floats, rng: Generator, *, settings: Settings) -> Floats:
     """What camera and storage do to a composite: one grade for all, noise, grain, compression."""
     asked = rng.random(4)
-    if asked[0] < 0.5:
+    # Layers would not compose to a picture that was graded as a whole.
+    if asked[0] < 0.5 and not settings.layers:
         pictures = grade(pictures, rng, strength=0.4 * settings.grade)
     if asked[1] < 0.6:
         pictures = sensor_noise(pictures, rng, strength=settings.noise)

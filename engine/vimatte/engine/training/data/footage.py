@@ -116,7 +116,7 @@ def pick_frames(rng: Generator, length: int, count: int) -> list[int]:
 
 def _below(folder: Path) -> list[Source]:
     found: list[Source] = []
-    for where, names, files in os.walk(folder):
+    for where, names, files in os.walk(folder, followlinks=True):
         place = Path(where)
         names[:] = sorted(name for name in names if name not in _KEPT_BACK and not name.startswith("."))
         pictures = sorted(

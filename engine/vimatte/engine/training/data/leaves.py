@@ -19,7 +19,9 @@ def dead_leaves(rng: Generator, *, height: int, width: int, leaves: int = 500) -
     """Draw (h, w, 3) in [0, 1]: ellipses and quadrangles in a palette of their own, lit from one side."""
     side = min(height, width)
     smallest, largest = 0.01 * side, 0.4 * side
+    # Colours of the world are duller than random ones.
     palette = rng.uniform(0, 255, (6, 3))
+    palette += rng.uniform(0.2, 0.9) * (palette.mean(axis=1, keepdims=True) - palette)
     canvas = np.full((height, width, 3), palette[0], np.float32)
     share = rng.random(leaves)
     # The inverse of the distribution function of a density r^-3 between the two ends.
