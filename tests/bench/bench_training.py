@@ -1,11 +1,12 @@
 """Whether each recipe can learn: overfit two clips of two discs of 64 pixels from random weights; prints a table.
 
     OMP_NUM_THREADS=1 python tests/bench/bench_training.py [--recipe NAME …] [--steps 150] [--rate 1e-3] [--out FOLDER]
+                                [--start FILE]
 
 The losses, weights, curriculum, optimiser and clipping are the recipe's; the rate is one cycle to --rate, since papers
 warm up for longer than this runs, and one batch is a step. `loss` is the mean of the first and of the last five steps;
 MAD (times 1000) is over both people in evaluation, statistics of batch norms taken anew; `empty` is that of no matte.
-The refiner is left out: it needs a branch that has learned (--start).
+The refiner needs a branch that has learned: --recipe instmatt_refiner --start FOLDER/instmatt/weights.safetensors.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from vimatte.engine.training.evaluation import Evaluation
@@ -51,6 +53,7 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=150)
     options.add_argument("--rate", type=float, default=1e-3)
     options.add_argument("--out", type=Path)
+    options.add_argument("--start", type=Path)
     chosen = options.parse_args()
     sys.stdout.write("| recipe | steps | s | loss | last | times less | MAD before | after | empty |\n")
     sys.stdout.write("|---|---|---|---|---|---|---|---|---|\n")
@@ -67,14 +70,18 @@ def main() -> None:
 
         with tempfile.TemporaryDirectory() as folder:
             out = chosen.out / name if chosen.out else Path(folder)
-            run = Run(folder=out, steps=chosen.steps, save_every=10**9, evaluate_every=10**9)
+            start = load_file(chosen.start) if chosen.start else {}
+            run = Run(folder=out, steps=chosen.steps, save_every=10**9, evaluate_every=10**9, start=start)
             look = Evaluation(recipe.objective, [batch], folder=out, device="cpu")
 
             def settle_and_look(network: nn.Module, step: int) -> dict[str, float]:
-                return look(settled(network, recipe.objective, batch), step)  # noqa: B023 - called within this turn
+                ready = network.eval() if recipe.frozen else settled(network, recipe.objective, batch)  # noqa: B023
+                return look(ready, step)  # noqa: B023 - called within this turn
 
             torch.manual_seed(0)
-            first = settle_and_look(recipe.objective.network(), 0)["mad"]
+            fresh = recipe.objective.network()
+            fresh.load_state_dict(start, strict=False)
+            first = settle_and_look(fresh, 0)["mad"]
             began = time.perf_counter()
             steps = list(train(recipe, endless, run, evaluate=settle_and_look))
             seconds = time.perf_counter() - began

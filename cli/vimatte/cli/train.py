@@ -125,9 +125,11 @@ def _train(
     )
     with _stopping() as stopped:
         last: Step | None = None
+        taken, spent = 0, 0.0
         for last in run_recipe(recipe, feed.batches, run, resume=resume, evaluate=look, stop=stopped):
+            taken, spent = taken + 1, spent + last.seconds
             if not quiet:
-                _say(last, run)
+                _say(last, run, pace=spent / taken)
     if last is not None and last.step < run.steps:
         raise Cancelled(f"Stopped after step {last.step} of {run.steps}; the same command with --resume goes on.")
     if not quiet:
@@ -196,14 +198,14 @@ def _plan(recipe: Recipe, run: Run, folder: Path, *, held_out: bool, start: str 
     yield f"out       {run.folder}"
 
 
-def _say(step: Step, run: Run) -> None:
+def _say(step: Step, run: Run, *, pace: float) -> None:
     """A line now and then: the first steps, every hundredth of the run, and evaluations."""
     every = max(1, run.steps // 100)
     if step.step > 3 and step.step % every and not step.figures and step.step != run.steps:
         return
     parts = [f"{name} {value:.4g}" for name, value in step.losses.items()]
     figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
-    left = (run.steps - step.step) * step.seconds
+    left = (run.steps - step.step) * pace
     click.echo(
         f"step {step.step}/{run.steps}  {'  '.join(parts)}  rate {step.rate:.2g}  norm {step.norm:.3g}"
         f"{''.join(f'  [{figure}]' for figure in figures)}  {step.seconds:.2f} s, {left / 60:.0f} min left",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +79,11 @@ class _Guided(TrainingClips):
     """Clips whose guidance is broken as a recipe does."""
 
     changes: tuple[MaskChange, ...] = ()
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Arrive in a worker: Ctrl-C goes to all processes, and the step that is to be finished needs its clips."""
+        self.__dict__.update(state)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
