@@ -173,7 +173,7 @@ def test_footage_tells_stills_clips_and_what_is_kept_back(tmp_path: Path) -> Non
     assert [s.name for s in found.sources] == ["10", "9", "person0", "person1"]
     assert [f.name for f in found.sources[2].files] == ["000.png", "001.png", "002.png"]
     assert len(Footage.of(tmp_path / "many" / "val")) == 1
-    read = found.sources[2].read(np.random.default_rng(0), frames=5)
+    read = found.sources[2].read(np.random.default_rng(0), frames=5, at_most=500)
     assert read.shape == (5, 96, 48, 4)
     assert read[0, 60, 24] == pytest.approx(np.array([200, 120, 60, 255]) / 255)
 
@@ -182,11 +182,22 @@ def test_movies_keep_their_alpha(tmp_path: Path) -> None:
     frames = [av.VideoFrame.from_ndarray(rgba, format="rgba") for rgba in person(3)]
     write_movie(tmp_path / "walk.mov", frames, codec="png", pix_fmt="rgba")
     (source,) = Footage.of(tmp_path).sources
-    read = source.read(np.random.default_rng(1), frames=6)
+    read = source.read(np.random.default_rng(1), frames=6, at_most=500)
     assert read.shape == (6, 96, 48, 4)
     stored = person(3).astype(np.float32) / 255
     assert {min(range(3), key=lambda k: np.abs(stored[k] - one).max()) for one in read} == {0, 1, 2}
     assert min(np.abs(stored[k] - read[0])[stored[k, ..., 3] > 0].max() for k in range(3)) < 1e-3
+
+
+def test_large_footage_is_made_smaller_without_colour_from_where_nobody_is(tmp_path: Path) -> None:
+    rgba = np.zeros((200, 100, 4), np.uint8)
+    rgba[..., 1] = 255
+    rgba[60:140, 31:71] = (0, 0, 255, 255)
+    cv2.imwrite(str(tmp_path / "red.png"), rgba)
+    read = Footage.of(tmp_path).sources[0].read(np.random.default_rng(0), frames=2, at_most=50)
+    assert read.shape == (2, 50, 25, 4)
+    assert read[..., 3].sum() == pytest.approx(2 * 80 * 40 / 16)
+    assert np.allclose(read[read[..., 3] > 0][:, :3], (1, 0, 0), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(9, 17), (33, 20), (256, 16)])
@@ -216,7 +227,10 @@ def test_what_is_wrong_is_said(footage: tuple[Path, Path], tmp_path: Path) -> No
     for k, size in enumerate((20, 24)):
         cv2.imwrite(str(odd / f"{k}.png"), np.zeros((size, 20, 4), np.uint8))
     with pytest.raises(MediaError, match="differ in size"):
-        Footage.of(tmp_path / "odd").sources[0].read(np.random.default_rng(0), frames=2)
+        Footage.of(tmp_path / "odd").sources[0].read(np.random.default_rng(0), frames=2, at_most=500)
+    write_backgrounds(tmp_path / "walls")
+    with pytest.raises(MediaError, match="has no alpha"):
+        TrainingClips(tmp_path / "walls", settings=Settings(frames=1), seed=0, length=1)[0]
     with pytest.raises(ConfigError, match="grade is a strength"):
         Settings(grade=1.5)
     with pytest.raises(ConfigError, match="keep no layers"):

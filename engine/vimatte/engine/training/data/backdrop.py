@@ -31,7 +31,7 @@ def draw_backdrop(backgrounds: Footage | None, rng: Generator, *, settings: Sett
         picture = dead_leaves(rng, height=height, width=width)[None]
     else:
         source = backgrounds.pick(rng)
-        read = source.read(rng, frames=1 if source.is_still else settings.frames)
+        read = source.read(rng, frames=1 if source.is_still else settings.frames, at_most=settings.largest)
         picture = cv2.cvtColor(read.reshape(-1, *read.shape[2:]), cv2.COLOR_RGBA2RGB).reshape(*read.shape[:3], 3)
     if rng.random() < 0.5:
         picture = np.ascontiguousarray(picture[:, :, ::-1])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from vimatte.engine.errors import MediaError
 from vimatte.engine.training.data.blur import defocus, motion_blur
 from vimatte.engine.training.data.extent import extent
 from vimatte.engine.training.data.footage import Footage
@@ -40,13 +41,18 @@ class Member:
 
 
 def draw_member(people: Footage, rng: Generator, *, settings: Settings, taken: set[str]) -> Member:
-    """Draw somebody whose cut sides a picture can hide, and who is not in `taken` where there are enough people."""
+    """Draw somebody whose cut sides a picture can hide, and who is not in `taken` where there are enough people.
+
+    Raises MediaError where footage cannot be read or has no alpha.
+    """
     for last in (*(False,) * (_TRIES - 1), True):
         source = people.pick(rng)
         if source.name in taken and not last:
             continue
-        straight = source.read(rng, frames=settings.frames)
+        straight = source.read(rng, frames=settings.frames, at_most=settings.largest)
         alphas = alpha_of(straight)
+        if alphas.min() == 1:
+            raise MediaError(f"'{source.files[0]}' has no alpha, or nothing but people; take it out of the people.")
         cut = cut_sides(alphas)
         if last or (cut.usable and alphas.max() > 0.5):
             break

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from vimatte.engine.clip_shot import open_shot
 from vimatte.engine.errors import MediaError
+from vimatte.engine.training.data.planes import alpha_of, weighed
+from vimatte.ocio.frame import Frame
 from vimatte.ocio.readers import MOVIE_SUFFIXES, open_clip
 
 __all__ = ["Footage", "Source", "pick_frames"]
@@ -50,25 +52,21 @@ class Source:
         """Whether there is one picture only."""
         return len(self.files) == 1 and not self.is_movie
 
-    def read(self, rng: Generator, *, frames: int) -> Floats:
+    def read(self, rng: Generator, *, frames: int, at_most: int) -> Floats:
         """Give (t, h, w, 4): `frames` successive frames from a place drawn, straight colour and alpha in [0, 1].
 
-        A clip too short is played forwards and backwards. Alpha is 1 where the file has none. Raises MediaError.
+        A clip too short is played forwards and backwards. Pictures whose longer side passes `at_most` are averaged down
+        to it as they are read: eight frames of 4K would take a gigabyte. Alpha is 1 where the file has none. Raises
+        MediaError.
         """
         if not self.is_movie:
             indices = pick_frames(rng, len(self.files), frames)
-            stored = {i: _read(self.files[i]) for i in set(indices)}
+            stored = {i: _bounded(_read(self.files[i]), at_most) for i in set(indices)}
             return _same_size([stored[i] for i in indices], self)
         with open_clip(self.files[0]) as movie:
             numbers = movie.info.frames.numbers
             wanted = [numbers[i] for i in pick_frames(rng, len(numbers), frames)]
-            found = {frame.number: frame for frame in movie.frames(sorted(set(wanted)))}
-        pictures = {}
-        for number, frame in found.items():
-            alpha = np.ones(frame.rgb.shape[:2], np.float32) if frame.alpha is None else frame.alpha
-            cover = alpha if frame.alpha_state == "premultiplied" else np.ones_like(alpha)
-            colour = frame.rgb / np.maximum(cover, np.float32(1 / 255))[..., None]
-            pictures[number] = np.clip(np.dstack([colour, alpha]), 0, 1).astype(np.float32)
+            pictures = {f.number: _bounded(_rgba(f), at_most) for f in movie.frames(sorted(set(wanted)))}
         return np.stack([pictures[number] for number in wanted])
 
 
@@ -156,6 +154,28 @@ def _read(path: Path) -> Floats:
         code = cv2.COLOR_BGRA2RGBA
     rgba = cv2.cvtColor(stored, code)
     return np.asarray(np.multiply(rgba, np.float32(1 / np.iinfo(rgba.dtype).max), dtype=np.float32))
+
+
+def _rgba(frame: Frame) -> Floats:
+    """A frame of a movie, (h, w, 4) straight in [0, 1]."""
+    alpha = np.ones(frame.rgb.shape[:2], np.float32) if frame.alpha is None else frame.alpha
+    cover = alpha if frame.alpha_state == "premultiplied" else np.ones_like(alpha)
+    colour = frame.rgb / np.maximum(cover, np.float32(1 / 255))[..., None]
+    return np.asarray(np.clip(np.dstack([colour, alpha]), 0, 1), np.float32)
+
+
+def _bounded(straight: Floats, at_most: int) -> Floats:
+    """Make (h, w, 4) smaller, colours weighed by alpha: what lies where nobody is must not bleed in."""
+    height, width = straight.shape[:2]
+    scale = at_most / max(height, width)
+    if scale >= 1:
+        return straight
+    alpha = alpha_of(straight[None])[0]
+    layer = np.dstack([weighed(straight[..., :3], alpha), alpha])
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA), np.float32)
+    small[..., :3] /= np.maximum(small[..., 3:], np.float32(1e-6))
+    return np.minimum(small, 1)
 
 
 def _same_size(pictures: Sequence[Floats], source: Source) -> Floats:

@@ -1,7 +1,7 @@
 """Where people stand in a picture: on one ground, as near as they are big, as much hidden as a protocol asks.
 
 People cut by the edge of their own pictures are placed so that the cut lies outside ours. Positions are drawn and
-tried on small copies until the occlusion fits on the first, middle and last frame; people get smaller try by try, and
+tried on small copies until the occlusion fits on five frames from first to last; people get smaller try by try, and
 after 60 tries the nearest stands.
 """
 
@@ -25,6 +25,8 @@ Floats = NDArray[np.float32]
 Maps = NDArray[np.float64]
 
 _TRIES = 60
+_LOOKS = 5
+"""Frames of a clip on which occlusion is tried."""
 _PLACES = 8
 """Places compared where somebody shall stand apart."""
 _SMALL = 64
@@ -96,7 +98,7 @@ def cut_sides(alphas: Floats) -> Cut:
 def arrange(people: Sequence[Person], rng: Generator, *, level: Level, camera: Way, height: int, width: int) -> Layout:
     """Place people in a picture as `level` asks, under a moving camera."""
     boxes = [_box(one.alphas) for one in people]
-    frames = sorted({0, len(people[0].alphas) // 2, len(people[0].alphas) - 1})
+    frames = sorted({round(t) for t in np.linspace(0, len(people[0].alphas) - 1, _LOOKS)})
     small = [_Small.of(one.alphas[frames]) for one in people]
     lens = camera.maps((width / 2, height / 2))
     best: tuple[float, Layout] | None = None

@@ -43,6 +43,11 @@ class Settings:
     layers: bool = False
     """Whether samples carry the people's own colours and the background: for losses on composites."""
 
+    @property
+    def largest(self) -> int:
+        """The longer side to which footage is averaged down as it is read: twice the picture's, for parts are drawn."""
+        return 2 * max(self.height, self.width)
+
     def __post_init__(self) -> None:
         for name in ("frames", "height", "width"):
             if getattr(self, name) < 1:
