@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python tests/bench/bench_loader.py [--people DIR] [--backgrounds DIR] [--protocol vim50 …]
                                 [--size 512] [--frames 8] [--clips 12] [--profile]
 
-Counts processor time of this process and its one thread, not the clock's: other work on the machine does not show.
+Counts processor time of this process and its one thread, not the clock's: other work on the machine shows less.
 Reading the footage is in it. Without --backgrounds all stand before dead leaves, which cost less than reading pictures.
 """
 
