@@ -4,7 +4,7 @@
                                 [--size 512] [--frames 8] [--clips 12] [--profile]
 
 Counts processor time of this process and its one thread, not the clock's: other work on the machine shows less.
-Reading the footage is in it. Without --backgrounds all stand before dead leaves, which cost less than reading pictures.
+Reading the footage is in it. Without --backgrounds all stand before dead leaves.
 """
 
 from __future__ import annotations
