@@ -61,25 +61,30 @@ def test_a_run_says_what_it_does_and_leaves_everything(data: Path, tmp_path: Pat
     assert "--resume" in again.err
 
 
-def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from_to_the_bit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vimatte.engine.training.recipes import oavm
 
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    assert trained(data, whole, "--clips", "4").code == 0
     losses = oavm.OavmObjective.losses
 
     def interrupted(*given: object) -> object:
-        if not (tmp_path / "checkpoint.safetensors").exists():
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
         return losses(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(oavm.OavmObjective, "losses", interrupted)
     before = signal.getsignal(signal.SIGINT)
-    stopped = trained(data, tmp_path, "--clips", "4")
+    with monkeypatch.context() as patched:
+        patched.setattr(oavm.OavmObjective, "losses", interrupted)
+        stopped = trained(data, parts, "--clips", "4")
     assert stopped.code == 130, stopped.err
     assert "--resume goes on" in stopped.err
     assert signal.getsignal(signal.SIGINT) is before
-    assert read_checkpoint(tmp_path / "checkpoint.safetensors").step == 1
-    assert trained(data, tmp_path, "--clips", "4", "--resume").code == 0
-    assert [line["step"] for line in read_log(tmp_path / "log.jsonl")] == [1, 2]
+    assert read_checkpoint(parts / "checkpoint.safetensors").step == 1
+    assert trained(data, parts, "--clips", "4", "--resume").code == 0
+    for name in ("checkpoint.safetensors", "weights.safetensors", "log.jsonl"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 @pytest.mark.parametrize(
