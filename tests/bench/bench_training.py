@@ -5,7 +5,7 @@
 
 The losses, weights, curriculum, optimiser and clipping are the recipe's; the rate is one cycle to --rate, since papers
 warm up for longer than this runs, and one batch is a step. MaGGIe's attention does not bear 1e-3, and its people are in
-slots drawn anew at every step, all ten of which have to be learned: --rate 3e-4 --steps 250. `loss` is the mean of the
+slots drawn anew at every step, all ten of which have to be learned: --rate 3e-4 --steps 200. `loss` is the mean of the
 first and of the last five steps; MAD (times 1000) is over both people in evaluation, statistics of batch norms taken
 anew; `empty` is that of no matte. The refiner needs a branch that has learned: --recipe instmatt_refiner
 --start FOLDER/instmatt/weights.safetensors.

@@ -130,14 +130,16 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
             for parameter in network.parameters():
                 parameter.zero_()
         torch.rand(7)
-        return {"mad": float(step)}
+        return {"mad": float(step), "rec": -1.0}
 
     plain, looked = Run(folder=tmp_path / "a", steps=4), Run(folder=tmp_path / "b", steps=4, evaluate_every=3)
     list(train(recipe(), batches, plain))
     figures = [dict(step.figures) for step in train(recipe(), batches, looked, evaluate=look)]
-    assert figures == [{}, {}, {"mad": 3.0}, {"mad": 4.0}]
+    assert figures == [{}, {}, {"mad": 3.0, "rec": -1.0}, {"mad": 4.0, "rec": -1.0}]
     assert (plain.folder / CHECKPOINT).read_bytes() == (looked.folder / CHECKPOINT).read_bytes()
-    assert "mad" in read_log(looked.folder / LOG)[2]
+    line = read_log(looked.folder / LOG)[2]
+    assert line["look.mad"] == 3.0
+    assert line["rec"] > 0.0 > line["look.rec"]
 
 
 def test_two_batches_gathered_are_the_mean_of_both(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_run_says_what_it_does_and_leaves_everything(data: Path, tmp_path: Pat
     picture = cv2.imread(str(tmp_path / "pictures" / "step_000002.png"))
     assert picture is not None
     assert picture.shape == (4 * 160, 7 * 160, 3)
-    assert read_log(tmp_path / "log.jsonl")[-1]["mad"] > 0
+    assert read_log(tmp_path / "log.jsonl")[-1]["look.mad"] > 0
     again = trained(data, tmp_path)
     assert again.code == 2
     assert "--resume" in again.err

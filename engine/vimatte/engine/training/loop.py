@@ -133,7 +133,9 @@ def train(
                     seconds=time.perf_counter() - began,
                     figures=figures,
                 )
-                log.write({"step": step.step, **losses, "rate": rate, "norm": norm, **figures})
+                # Under names of their own: an evaluation's figure may be called as a loss is.
+                looked = {f"look.{name}": value for name, value in figures.items()}
+                log.write({"step": step.step, **losses, "rate": rate, "norm": norm, **looked})
                 yield step
                 if stop():
                     return
