@@ -87,13 +87,19 @@ def plan_lines(
         ("layers", f"{plate + ', ' if job.plate else ''}{each} for each person, {job.depth}, {job.compression}"),
         ("files", files),
         ("tracks", str(tracks_folder(pattern))),
-        ("memory", f"about {memory_estimate(info.width, info.height):.1f} GB, and 1.5 MB a frame while tracking"),
+        ("memory", _memory(model.name, info.width, info.height)),
     ]
     if job.cryptomatte:
         lines.append(("cryptomatte", str(pattern.sibling("crypto").path(frames.first))))
     if job.preview:
         lines.append(("preview", f"{pattern.preview}, {pattern.contact_sheet}"))
     return tuple(lines)
+
+
+def _memory(model: str, width: int, height: int) -> str:
+    if model in ("classical", "masks"):
+        return f"about {memory_estimate(width, height):.1f} GB"
+    return f"not known for {model}; type: vimatte bench --matting {model} --sizes {width}x{height}"
 
 
 def memory_estimate(width: int, height: int) -> float:
