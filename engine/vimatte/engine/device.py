@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from vimatte.engine.errors import DeviceError
 
-__all__ = ["choose_device", "describe_device"]
+__all__ = ["choose_device", "describe_device", "inference"]
+
+
+@contextmanager
+def inference(device: str, *, what: str, instead: str) -> Iterator[None]:
+    """Run `what` without gradients; running out of memory becomes a DeviceError that also offers `instead`."""
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(f"Device '{device}' ran out of memory in {what}; type --device cpu, or {instead}.") from error
 
 
 def choose_device(name: str = "auto") -> str:

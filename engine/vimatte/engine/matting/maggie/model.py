@@ -3,16 +3,15 @@
 # ruff: noqa: N803, N806, N815 - names carry shapes: N people, T frames, H height, W width at the network's size
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vimatte.engine.errors import DeviceError
+from vimatte.engine.device import inference
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.maggie.encoder import PEOPLE
 from vimatte.engine.matting.maggie.network import Encoded, Maggie
@@ -33,6 +32,8 @@ from vimatte.engine.windows import Stretch, stretches
 
 __all__ = ["MaggieMatting"]
 
+_INSTEAD = "--proxy 2 for mattes at half the size"
+"""What else to type where memory is short."""
 _LENGTH = 10
 """Frames from one fresh start to the next. What is handed on acts where two frames agree exactly: it fades at once."""
 _WARM_UP = 2
@@ -104,7 +105,7 @@ class MaggieMatting:
         with closing(shot.pictures(frames)) as pictures:
             for number, picture in pictures:
                 canvas = _Canvas(tracks, number)
-                with _on_device(self._device):
+                with inference(self._device, what="MaGGIe", instead=_INSTEAD):
                     for group in _groups(tracks.masks_on(number)):
                         self._still(canvas, picture, group)
                 yield canvas.frame()
@@ -152,7 +153,7 @@ class MaggieMatting:
                 centre = held[1].number
                 edges = [available[0]] * (centre == available[1]), [available[-1]] * (centre == available[last])
                 canvases = {n: _Canvas(tracks, n) for n in (*edges[0], centre, *edges[1]) if n in wanted}
-                with _on_device(self._device):
+                with inference(self._device, what="MaGGIe", instead=_INSTEAD):
                     for group in groups:
                         self._window(network, tracks, held, group, previous=previous, canvases=canvases)
                 yield from (canvas.frame() for canvas in canvases.values())
@@ -227,16 +228,3 @@ def _groups(ids: Iterable[int]) -> list[Group]:
     """As many together as the network tells apart, in order."""
     people = list(ids)
     return [tuple(people[start : start + PEOPLE]) for start in range(0, len(people), PEOPLE)]
-
-
-@contextmanager
-def _on_device(device: str) -> Iterator[None]:
-    """Run without gradients; running out of memory becomes a DeviceError."""
-    try:
-        with torch.inference_mode():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"Device '{device}' ran out of memory in MaGGIe; type --device cpu, or --proxy 2 for mattes at half the "
-            f"size."
-        ) from error

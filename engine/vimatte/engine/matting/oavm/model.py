@@ -7,8 +7,8 @@ say who is there; where a person is, the network says.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vimatte.engine.checkpoints import digest_of, load_state
-from vimatte.engine.errors import DeviceError
+from vimatte.engine.device import inference
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.common.pictures import normalised, padded
 from vimatte.engine.matting.oavm.config import OavmConfig
@@ -31,6 +31,8 @@ from vimatte.engine.windows import Stretch, stretches
 
 __all__ = ["Oavm"]
 
+_INSTEAD = "--proxy 2 for mattes of half the size"
+"""What else to type where memory is short."""
 _LENGTH = 48
 """Frames from one beginning to the next; the paper's figure 6 finds no decline over time, tracks may change sooner."""
 _WARM_UP = 4
@@ -88,7 +90,7 @@ class Oavm:
                 groups = kept(groups, here)
                 if here:
                     _, picture = next(pictures)
-                    with _on_device(self._device):
+                    with inference(self._device, what="OAVM", instead=_INSTEAD):
                         groups += [self._begin(tracks, ids, number) for ids in newcomers(groups, here, most=most)]
                         planes = padded(normalised(picture, device=self._device), rim=0, multiple=STRIDE)
                         groups = self._step(planes, groups, out=alphas, ids=tracks.ids)
@@ -113,15 +115,3 @@ class Oavm:
             out[rows] = found.alpha_BNHW[0, :, :height, :width].cpu().numpy()
             after.append(Group(group.ids, state))
         return after
-
-
-@contextmanager
-def _on_device(device: str) -> Iterator[None]:
-    """Run without gradients; running out of memory becomes a DeviceError."""
-    try:
-        with torch.inference_mode():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"Device '{device}' ran out of memory in OAVM; type --device cpu, or --proxy 2 for mattes of half the size."
-        ) from error

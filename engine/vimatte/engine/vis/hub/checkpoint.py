@@ -7,14 +7,15 @@ import importlib.util
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vimatte.engine.errors import BackendError, ConfigError, DeviceError
+from vimatte.engine.device import inference
+from vimatte.engine.errors import BackendError, ConfigError
 from vimatte.engine.vis.hub.sources import HUB, INSTALL, hub_folder
 from vimatte.engine.weights import file_sha256
 
@@ -135,16 +136,9 @@ def load_model(checkpoint: Checkpoint, *, architecture: str, device: str) -> Any
         return model.to(torch.device(device)).eval()
 
 
-@contextmanager
-def on_device(device: str) -> Iterator[None]:
+def on_device(device: str) -> AbstractContextManager[None]:
     """Run without gradients; running out of memory becomes a DeviceError."""
-    try:
-        with torch.inference_mode():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"Device '{device}' ran out of memory in the people finder; type --device cpu, or take smaller weights."
-        ) from error
+    return inference(device, what="the people finder", instead="take smaller weights")
 
 
 @contextmanager
