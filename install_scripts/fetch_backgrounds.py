@@ -29,6 +29,8 @@ LONGEST = 1600
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 FLAT = 1.0
 """Pictures with less detail than this (mean absolute Laplacian, code values of 255) teach nothing about edges."""
+PEOPLED = frozenset({"sunset"})
+"""Panoramas with people in the distance."""
 VIEWS = 12
 """Of each panorama."""
 
@@ -40,22 +42,20 @@ def main() -> int:
     options.add_argument("--debs", type=Path, help="folder with the .deb files; default: apt-get download")
     options.add_argument("--bpy", type=Path, help="folder that holds bpy, for its panoramas")
     chosen = options.parse_args()
-    photographs, views = chosen.out / "photographs", chosen.out / "views"
-    photographs.mkdir(parents=True, exist_ok=True)
+    chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temp:
         for deb in _debs(chosen.debs, Path(temp)):
             unpacked = Path(temp) / deb.stem
             subprocess.run(["dpkg-deb", "-x", str(deb), str(unpacked)], check=True)
             name = deb.name.partition("_")[0]
             for copyright_file in unpacked.glob("usr/share/doc/*/copyright"):
-                shutil.copy(copyright_file, photographs / f"{name}.copyright.txt")
-            _write_photographs(unpacked, photographs, name)
+                shutil.copy(copyright_file, chosen.out / f"{name}.copyright.txt")
+            _write_photographs(unpacked, chosen.out, name)
     if chosen.bpy is not None:
-        views.mkdir(exist_ok=True)
         for path in sorted(chosen.bpy.rglob("studiolights/world/*.exr")):
-            _write_views(path, views)
-    counts = {folder.name: len(list(folder.glob("*.jpg"))) for folder in (photographs, views) if folder.is_dir()}
-    sys.stdout.write(f"{chosen.out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + "\n")
+            if path.stem not in PEOPLED:
+                _write_views(path, chosen.out)
+    sys.stdout.write(f"{chosen.out}: {len(list(chosen.out.glob('*.jpg')))} pictures\n")
     return 0
 
 
@@ -104,7 +104,7 @@ def _write_views(path: Path, out: Path) -> None:
             shoulder < 0.0031308, 12.92 * shoulder, 1.055 * np.maximum(shoulder, 1e-8) ** (1 / 2.4) - 0.055
         )
         picture = (np.clip(coded, 0, 1)[..., ::-1] * 255 + 0.5).astype(np.uint8)
-        cv2.imwrite(str(out / f"{path.stem}_{view:02d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        cv2.imwrite(str(out / f"view_{path.stem}_{view:02d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 
 def _looks() -> Iterator[tuple[float, float, float]]:
