@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 __all__ = ["Event", "FrameWritten", "JobDone", "PhaseStarted", "Planned", "Progress", "TracksReady", "Warned"]
 
-Phase = Literal["find", "propagate", "track", "matte", "preview"]
+Phase = Literal["find", "propagate", "track", "matte", "preview", "verify"]
 
 
 @dataclass(frozen=True, slots=True)

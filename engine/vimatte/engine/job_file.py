@@ -13,9 +13,10 @@ from typing import Any, get_type_hints
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.job import MatteJob
 
-__all__ = ["job_from_mapping", "load_job", "save_job"]
+__all__ = ["PATH_KEYS", "job_from_mapping", "load_job", "save_job"]
 
-_PATHS = ("shot", "masks", "tracks", "weights")
+PATH_KEYS = ("shot", "masks", "tracks", "weights")
+"""Keys of a job that are paths; `out` is a name with a frame token."""
 
 
 def load_job(path: Path) -> MatteJob:
@@ -29,7 +30,7 @@ def load_job(path: Path) -> MatteJob:
         raise ConfigError(f"The job file {path} is not valid {path.suffix[1:] or 'TOML'}: {error}.") from error
     if not isinstance(values, dict):
         raise ConfigError(f"The job file {path} holds a {type(values).__name__}, expected a table of options.")
-    for key in (*_PATHS, "out"):
+    for key in (*PATH_KEYS, "out"):
         if isinstance(values.get(key), str):
             values[key] = str(path.parent / values[key])
     return job_from_mapping(values)
@@ -49,7 +50,7 @@ def job_from_mapping(values: Mapping[str, Any]) -> MatteJob:
     hints = get_type_hints(MatteJob)
     plain: dict[str, Any] = {}
     for key, value in values.items():
-        if key in _PATHS and isinstance(value, str):
+        if key in PATH_KEYS and isinstance(value, str):
             value = Path(value)
         if not _fits(value, hints[key]):
             raise ConfigError(f"The job's '{key}' is {value!r}, expected {_say(hints[key])}.")

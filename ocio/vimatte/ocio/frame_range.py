@@ -28,12 +28,13 @@ class FrameRange:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``1001-1040x2,1050``. Raises ConfigError for anything else, and for an empty text."""
+        """Read ``1001-1040x2,1050``, also ``1001-1040:2``. Raises ConfigError for anything else, and for nothing."""
         refusal = f"'{text}' is not a frame range; type for instance 1001-1040, 1001-1040x2 or 1001,1010-1020."
         if "." in text or not text.strip():  # fileseq takes decimals for sub-frames, and nothing at all
             raise ConfigError(refusal)
         try:
-            return cls.of(int(n) for n in FrameSet(text))
+            # Open Job Description writes a step as 1001-1040:2, which fileseq would take for a staggered order of all.
+            return cls.of(int(n) for n in FrameSet(text.replace(":", "x")))
         except ParseException as error:
             raise ConfigError(refusal) from error
 

@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from vimatte.engine.pipeline.run import open_clip, plan_job, run_job, run_preview, run_tracking, shot_warnings
+from vimatte.engine.pipeline.run import (
+    open_clip,
+    open_for_mattes,
+    plan_job,
+    run_job,
+    run_preview,
+    run_tracking,
+    shot_warnings,
+)
 
-__all__ = ["open_clip", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]
+__all__ = [
+    "open_clip",
+    "open_for_mattes",
+    "plan_job",
+    "run_job",
+    "run_preview",
+    "run_tracking",
+    "shot_warnings",
+]

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vimatte.engine.clip_shot import ClipShot
+from vimatte.engine.errors import VimatteError
 from vimatte.engine.events import Event, FrameWritten, PhaseStarted, Progress
 from vimatte.engine.job import MatteJob
 from vimatte.engine.matte import MatteFrame
@@ -88,13 +89,21 @@ class Output:
 
 
 def matte_shot(
-    shot: ClipShot, job: MatteJob, tracks: TrackSet, pattern: OutputPattern, *, frames: FrameRange, device: str
+    shot: ClipShot,
+    job: MatteJob,
+    tracks: TrackSet,
+    pattern: OutputPattern,
+    *,
+    frames: FrameRange,
+    device: str,
+    model: MattingModel | None = None,
 ) -> Generator[Event, None, int]:
     """Write the layers of `frames`; return how many were written now (the others were whole already).
 
-    Models look at neighbours within the whole of `shot`, so the same frame comes out the same in any chunk.
+    Models look at neighbours within the whole of `shot`, so the same frame comes out the same in any chunk. `model` is
+    one that is open already, for this job and device. A fault ends the stream after what was finished before it.
     """
-    model = open_model(job, device=device)
+    model = model or open_model(job, device=device)
     output = open_output(shot, job, tracks, pattern=pattern, model=model)
     remove_stale(pattern)
     if output.crypto is not None:
@@ -109,12 +118,18 @@ def matte_shot(
 
     pending: deque[tuple[int, Future[Path]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="write") as pool, closing(shot.plates(todo)) as plates:
-        with closing(model.mattes(shot, tracks, todo)) as stream:
-            for mattes, plate in zip(stream, plates, strict=True):
-                pending.append((mattes.number, pool.submit(output.write, plate, mattes)))
-                while len(pending) > _AHEAD:
-                    done += 1
-                    yield from _landed(pending, done, len(frames))
+        try:
+            with closing(model.mattes(shot, tracks, todo)) as stream:
+                for mattes, plate in zip(stream, plates, strict=True):
+                    pending.append((mattes.number, pool.submit(output.write, plate, mattes)))
+                    while len(pending) > _AHEAD:
+                        done += 1
+                        yield from _landed(pending, done, len(frames))
+        except VimatteError:
+            while pending:
+                done += 1
+                yield from _landed(pending, done, len(frames))
+            raise
         while pending:
             done += 1
             yield from _landed(pending, done, len(frames))

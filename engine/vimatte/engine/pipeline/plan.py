@@ -53,7 +53,13 @@ def open_model(job: MatteJob, *, device: str) -> MattingModel:
 
 
 def plan_lines(
-    job: MatteJob, shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange, device: str
+    job: MatteJob,
+    shot: ClipShot,
+    pattern: OutputPattern,
+    *,
+    frames: FrameRange,
+    device: str,
+    model: MattingModel | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """(what, how) pairs for people. Raises BackendError when a model cannot be opened."""
     info = shot.info
@@ -68,7 +74,7 @@ def plan_lines(
             people += f", prompt '{job.prompt}'"
         if job.masks is not None:
             people += f", masks {job.masks}"
-    model = open_model(job, device=device)
+    model = model or open_model(job, device=device)
     plate = f"R,G,B,A in {shot.working.space}" + (" (untouched)" if shot.working.identity else " (converted)")
     each = "name.A" if job.layers == "alpha" else "name.R, name.G, name.B, name.A"
     first, last = pattern.path(frames.first), pattern.path(frames.last)

@@ -17,27 +17,30 @@ from vimatte.ocio.write_video import LONG_SIDE, PreviewWriter
 __all__ = ["preview_shot"]
 
 
-def preview_shot(shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange) -> Generator[Event]:
-    """Write `layers.contact.png`, and for moving shots `layers.preview.mp4`. Memory does not grow with the shot."""
+def preview_shot(shot: ClipShot, pattern: OutputPattern, *, frames: FrameRange, movie: bool = True) -> Generator[Event]:
+    """Write `layers.contact.png`, and for moving shots `layers.preview.mp4`. Memory does not grow with the shot.
+
+    `movie`: False for the contact sheet alone.
+    """
     info = shot.info
     first = read_layers(pattern.path(frames.first))
     colours = {name: colour_of(first.ids.get(name, i)) for i, name in enumerate(first.alphas, start=1)}
     sheet = ContactSheet(tuple(first.alphas), colours=colours, frames=frames.numbers, title=info.path.name)
     yield PhaseStarted(phase="preview", total=len(frames))
     with ExitStack() as stack:
-        movie: PreviewWriter | None = None
+        writer: PreviewWriter | None = None
         for done, (number, full) in enumerate(stack.enter_context(closing(shot.pictures(frames))), start=1):
             alphas = {n: shrunk(a, LONG_SIDE) for n, a in read_layers(pattern.path(number)).alphas.items()}
             picture = shrunk(full, LONG_SIDE)
             sheet.add(number, picture, alphas)
-            if len(frames) > 1:
+            if movie and len(frames) > 1:
                 painted = overlay(picture, alphas, colours, caption=str(number))
                 height, width = painted.shape[:2]
-                movie = movie or stack.enter_context(
+                writer = writer or stack.enter_context(
                     PreviewWriter(
                         pattern.preview, width=width, height=height, fps=info.fps, pixel_aspect=info.pixel_aspect
                     )
                 )
-                movie.write(painted)
+                writer.write(painted)
             yield Progress(phase="preview", done=done, total=len(frames), detail=f"frame {number}")
     sheet.save(pattern.contact_sheet)

@@ -11,6 +11,7 @@ from vimatte.engine.device import choose_device
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Event, JobDone, Planned, Warned
 from vimatte.engine.job import MatteJob, Missing
+from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.pipeline.matte_pass import matte_shot
 from vimatte.engine.pipeline.plan import pattern_of, plan_lines, refuse_to_overwrite, tracks_folder
 from vimatte.engine.pipeline.preview_pass import preview_shot
@@ -19,7 +20,7 @@ from vimatte.engine.tracks import TrackSet
 from vimatte.ocio.frame_range import FrameRange
 from vimatte.ocio.output_pattern import OutputPattern
 
-__all__ = ["open_clip", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]
+__all__ = ["open_clip", "open_for_mattes", "plan_job", "run_job", "run_preview", "run_tracking", "shot_warnings"]
 
 
 def open_clip(
@@ -64,7 +65,7 @@ def _open(job: MatteJob, device: str, *, frames: str | None) -> ClipShot:
     )
 
 
-def _open_for_mattes(job: MatteJob, device: str) -> tuple[ClipShot, FrameRange]:
+def open_for_mattes(job: MatteJob, device: str) -> tuple[ClipShot, FrameRange]:
     """Open the shot, and say which of its frames are to be written.
 
     With saved tracks the shot is all that was tracked and `job.frames` only chooses from it: so a chunk's first frame
@@ -96,7 +97,7 @@ def _looks(frames: FrameRange, pattern: OutputPattern) -> dict[str, str]:
 def plan_job(job: MatteJob) -> Generator[Event]:
     """Say what a job would do; nothing is written. Raises what running it would raise at its start."""
     device = choose_device(job.device)
-    shot, frames = _open_for_mattes(job, device)
+    shot, frames = open_for_mattes(job, device)
     with shot:
         pattern = pattern_of(job, shot)
         yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device))
@@ -104,22 +105,23 @@ def plan_job(job: MatteJob) -> Generator[Event]:
         refuse_to_overwrite(job, pattern, frames)
 
 
-def run_job(job: MatteJob) -> Generator[Event]:
+def run_job(job: MatteJob, *, model: MattingModel | None = None) -> Generator[Event]:
     """Run a job to its end. Close the generator to cancel: what was written is whole, and `resume` goes on from there.
 
-    Raises VimatteError with one sentence for a user; other exceptions are faults of the program.
+    `model` is the job's matting model when it is open already. Raises VimatteError with one sentence for a user; other
+    exceptions are faults of the program.
     """
     started = time.monotonic()
     device = choose_device(job.device)
-    shot, frames = _open_for_mattes(job, device)
+    shot, frames = open_for_mattes(job, device)
     with shot:
         pattern = pattern_of(job, shot)
-        yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device))
+        yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device, model=model))
         yield from (Warned(message=w) for w in shot_warnings(shot))
         refuse_to_overwrite(job, pattern, frames)
         folder = tracks_folder(pattern)
         tracks = yield from ready_tracks(shot, job, folder, device=device)
-        written = yield from matte_shot(shot, job, tracks, pattern, frames=frames, device=device)
+        written = yield from matte_shot(shot, job, tracks, pattern, frames=frames, device=device, model=model)
         files = {"layers": str(pattern), "tracks": str(folder)}
         if job.cryptomatte:
             files["cryptomatte"] = str(pattern.sibling("crypto"))
@@ -130,10 +132,13 @@ def run_job(job: MatteJob) -> Generator[Event]:
 
 
 def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
-    """Find and follow everybody, and save it to `folder`; no mattes."""
+    """Find and follow everybody, and save it to `folder`; no mattes. With `job.tracks` those are saved there."""
     started = time.monotonic()
-    if folder.exists() and not job.overwrite:
-        raise ConfigError(f"{folder} is already there; type --overwrite to replace it, or another --out.")
+    if folder.exists() and not (job.overwrite or job.resume):
+        raise ConfigError(
+            f"{folder} is already there; type --resume to keep it when it was made by the same options, --overwrite to "
+            "replace it, or another --out."
+        )
     device = choose_device(job.device)
     with _open(job, device, frames=job.frames) as shot:
         yield from (Warned(message=w) for w in shot_warnings(shot))

@@ -47,7 +47,7 @@ def ready_tracks(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) ->
     if job.tracks is not None:
         tracks = _named(TrackSet.load(job.tracks), job.names)
         _check_fit(tracks, shot, job.tracks)
-        if job.tracks.resolve() != folder.resolve():
+        if job.tracks.resolve() != folder.resolve() and not _holds(folder, tracks):
             tracks.save(folder)
     else:
         tracks = yield from _tracked(shot, job, folder, device=device)
@@ -100,6 +100,14 @@ def _tracked(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Gen
 def _named(tracks: TrackSet, names: Mapping[str, str]) -> TrackSet:
     todo = {old: new for old, new in names.items() if new not in tracks.names}
     return tracks.rename(todo) if todo else tracks
+
+
+def _holds(folder: Path, tracks: TrackSet) -> bool:
+    """Whether these very tracks are saved there: another machine may read them now, and replacing has a gap."""
+    try:
+        return TrackSet.load(folder).digest() == tracks.digest()
+    except MediaError:
+        return False
 
 
 def _check_fit(tracks: TrackSet, shot: ClipShot, folder: Path) -> None:
