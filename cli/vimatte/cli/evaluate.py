@@ -37,6 +37,19 @@ _PARTS = {
 """What is scored -> the options that have a part in it."""
 
 
+_BENCHMARKS = (
+    "crgnn",
+    "him2k",
+    "m-him2k",
+    "v-him60",
+    "vim50",
+    "vm-1080",
+    "vm-512",
+    "vmformer-1080",
+    "vmformer-512",
+)
+
+
 @click.command(epilog=options.EXIT_CODES)
 @click.option("--pred", help="Layers to score: layers.####.exr.")
 @click.option("--tracks", type=click.Path(path_type=Path), help="Tracks to score.")
@@ -74,11 +87,13 @@ _PARTS = {
 )
 @click.option(
     "--benchmark",
-    type=click.Choice(["him2k", "m-him2k", "v-him60", "vim50"]),
+    type=click.Choice(_BENCHMARKS),
     help="Score --model on a published test set at --root, beside the figures in its paper.",
 )
-@click.option("--root", type=click.Path(path_type=Path), help="Folder of the --benchmark.")
-@click.option("--masks", type=click.Path(path_type=Path), help="Masks for --benchmark; default: of the truth.")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the --benchmark, see docs/metrics.md.")
+@click.option(
+    "--masks", type=click.Path(path_type=Path), help="Folder of masks for --benchmark; default: of the truth."
+)
 @click.option("--model", metavar="NAME", help="Matting model to try: classical, masks, msg-vim …")
 @click.option("--frames", metavar="RANGE", help="Frames of --shot, for --robustness: 1001-1010.")
 @click.option(

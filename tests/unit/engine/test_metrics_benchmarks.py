@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vimatte.engine.errors import ConfigError, MediaError
-from vimatte.engine.matte import MatteFrame
 from vimatte.engine.metrics.benchmarks import BENCHMARKS, run_benchmark
 from vimatte.engine.metrics.benchmarks.him2k import IMQ_PUBLISHED, MASK_SETS, PUBLISHED, him2k
 from vimatte.engine.metrics.benchmarks.vim50 import vim50
-from vimatte.engine.shot import Shot
-from vimatte.engine.tracks import TrackSet
 
+from support.benchmark_folders import Hard, W, box, plate, save
 from support.cli_runner import vimatte
-from support.pictures import write_picture
-
-H, W = 48, 80
-
-
-class Hard:
-    """A model whose mattes are its masks, whatever they overlap."""
-
-    name = "hard"
-    reach = 0
-
-    @property
-    def settings(self) -> dict[str, str | int | float]:
-        return {}
-
-    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
-        for number, picture in shot.pictures(frames):
-            assert picture.shape == (H, W, 3)
-            alphas = np.stack([tracks.mask(i, number) for i in tracks.ids]).astype(np.float32)
-            yield MatteFrame(number=number, ids=tracks.ids, alphas=alphas)
-
-
-def box(x: int) -> np.ndarray:
-    plane = np.zeros((H, W, 1), np.float32)
-    plane[10:40, x : x + 16] = 1
-    return plane
-
-
-def save(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, pixels, kind="uint8", channels=("Y",) if pixels.shape[2] == 1 else ("R", "G", "B"))
-
-
-def plate(path: Path) -> None:
-    save(path, np.full((H, W, 3), 0.4, np.float32))
 
 
 @pytest.fixture
@@ -81,7 +43,7 @@ class TestVim50:
         # The second clip's tracker lost one of two people: RQ 1 / 1.5 there.
         assert figures["RQ"] == pytest.approx(100 * (1 + 1 / 1.5) / 2)
         assert figures["VIMQ_mse"] == pytest.approx(figures["RQ"])
-        assert found.masks == "masks of the benchmark"
+        assert found.masks == f"masks from {clips.parent / 'masks'}"
         lines = found.table().splitlines()
         assert any(line.startswith("MSG-VIM, MTRCNN masks") and "38.29" in line for line in lines)
         assert lines[-1].startswith("> hard")
@@ -100,7 +62,7 @@ class TestVim50:
         plate(clips / "clip_a" / "other" / "0000.png")
         with pytest.raises(MediaError, match="in one folder beside pha, found com, other"):
             list(vim50(clips, masks=None))
-        with pytest.raises(ConfigError, match="There is no benchmark 'coco'; there is: him2k"):
+        with pytest.raises(ConfigError, match="There is no benchmark 'coco'; there is: crgnn, him2k"):
             run_benchmark("coco", clips, Hard())
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,79 +19,35 @@ from vimatte.engine.metrics.benchmarks import him2k as _him2k
 from vimatte.engine.metrics.benchmarks import v_him60 as _v_him60
 from vimatte.engine.metrics.benchmarks import vim50 as _vim50
 from vimatte.engine.metrics.benchmarks.scene import Scene
+from vimatte.engine.metrics.benchmarks.score import BenchmarkScore, Part
+from vimatte.engine.metrics.benchmarks.single_sets import SINGLE_SETS, run_single_set
 from vimatte.engine.metrics.instance_quality import ERRORS, ImqMeter
 from vimatte.engine.metrics.released_errors import ReleasedErrorMeter, Tally
-from vimatte.engine.metrics.text_table import number, text_table
 from vimatte.engine.metrics.video_quality import VimqMeter, mean_vimq
 
-__all__ = ["BENCHMARKS", "BenchmarkScore", "Part", "run_benchmark"]
+__all__ = ["BENCHMARKS", "run_benchmark"]
 
 logger = logging.getLogger(__name__)
 
+Run: TypeAlias = Callable[[Path, MattingModel, Path | None], Iterator[Part]]
+"""Root, model and masks to the tables of a set."""
+
 _SPLITS = ("comp", "natural")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One table: a split of the set, the model's row and the published ones."""
-
-    title: str
-    heads: tuple[str, ...]
-    figures: tuple[float, ...]
-    published: tuple[tuple[str, tuple[float, ...]], ...]
-    scenes: int
-    """Clips or pictures that were scored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchmarkScore:
-    """A model on a benchmark."""
-
-    benchmark: str
-    model: str
-    masks: str
-    """Whose masks the model was given."""
-    parts: tuple[Part, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON values; None for nan."""
-        parts = [
-            {
-                "title": part.title,
-                "scenes": part.scenes,
-                "figures": {h: None if math.isnan(v) else v for h, v in zip(part.heads, part.figures, strict=True)},
-                "published": {name: dict(zip(part.heads, row, strict=True)) for name, row in part.published},
-            }
-            for part in self.parts
-        ]
-        return {
-            "benchmark": self.benchmark,
-            "definition": "as_published_code",
-            "model": self.model,
-            "masks": self.masks,
-            "parts": parts,
-        }
-
-    def table(self) -> str:
-        """Plain text: the published rows, then the model's."""
-        lines = [f"{self.benchmark}, {self.model}, {self.masks}; as_published_code"]
-        for part in self.parts:
-            rows = [(name, row) for name, row in part.published] + [(f"> {self.model}", part.figures)]
-            cells = [[name, *(number(v, digits=2) for v in row)] for name, row in rows]
-            lines += ["", f"{part.title} ({part.scenes} scored)", text_table(["", *part.heads], cells, left=1)]
-        return "\n".join(lines)
 
 
 def run_benchmark(name: str, root: Path, model: MattingModel, *, masks: Path | None = None) -> BenchmarkScore:
     """Run `model` over everything in `root` and score it.
 
-    `masks` are those the benchmark comes with (M-HIM2K has its own in `root`); without, the model is given masks of the
+    `masks` is a folder of those the model is given (M-HIM2K has its own in `root`); without, it is given masks of the
     truth, which the published rows were not. Raises ConfigError for an unknown benchmark, MediaError for missing files.
     """
     if name not in BENCHMARKS:
         raise ConfigError(f"There is no benchmark '{name}'; there is: {', '.join(BENCHMARKS)}.")
     parts = tuple(BENCHMARKS[name](root, model, masks))
-    given = "masks of the benchmark" if masks is not None or name == "m-him2k" else "masks of the TRUTH above one half"
+    if masks is not None:
+        given = f"masks from {masks}"
+    else:
+        given = "masks of the benchmark" if name == "m-him2k" else "masks of the TRUTH above one half"
     return BenchmarkScore(benchmark=name, model=model.name, masks=given, parts=parts)
 
 
@@ -194,7 +151,12 @@ def _average(results: Sequence[Mapping[str, Tally]], name: str) -> float:
     return sum((result[name] for result in results if name in result), Tally()).average
 
 
-BENCHMARKS: Mapping[str, Callable[[Path, MattingModel, Path | None], Iterator[Part]]] = MappingProxyType(
-    {"him2k": _on_him2k, "m-him2k": _on_m_him2k, "v-him60": _on_v_him60, "vim50": _on_vim50}
-)
-"""Name -> how it is run."""
+def _on_single(name: str, root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
+    yield run_single_set(name, root, model, masks)
+
+
+_RUNS: dict[str, Run] = {"him2k": _on_him2k, "m-him2k": _on_m_him2k, "v-him60": _on_v_him60, "vim50": _on_vim50}
+_RUNS |= {name: partial(_on_single, name) for name in SINGLE_SETS}
+
+BENCHMARKS: Mapping[str, Run] = MappingProxyType({name: _RUNS[name] for name in sorted(_RUNS)})
+"""Name -> how it is run; sorted."""

@@ -20,12 +20,13 @@ from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.ocio.frame_range import FrameRange
 
-__all__ = ["Planes", "Scene", "folders_in", "pictures_in"]
+__all__ = ["PICTURES", "Planes", "Scene", "folders_in", "pictures_in"]
 
 Planes: TypeAlias = Mapping[int, Mapping[str, Path]]
 """Frame -> person -> file; who is not on a frame has none."""
 
-_PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
+"""What plates, alphas and masks of benchmarks are stored as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def pictures_in(folder: Path) -> list[Path]:
     """Picture files in a folder, sorted by name; none when there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
 
 
 def _number_of(path: Path, opened: Shot) -> int:
