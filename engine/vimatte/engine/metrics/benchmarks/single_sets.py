@@ -58,8 +58,8 @@ SINGLE_SETS: Mapping[str, SingleSet] = MappingProxyType(
         "vm-1080": SingleSet(
             title="RVM's VideoMatte 1920x1080, Table 1 of Zhang et al. (OAVM)",
             read=videomatte.videomatte,
-            heads=videomatte.HEADS_1080,
-            published=videomatte.RVM_1080,
+            heads=videomatte.HEADS_HD,
+            published=videomatte.RVM_HD,
             size=(1920, 1080),
             stretched=False,
             stored=True,
@@ -67,8 +67,8 @@ SINGLE_SETS: Mapping[str, SingleSet] = MappingProxyType(
         "vm-512": SingleSet(
             title="RVM's VideoMatte 512x288, Table 1 of Zhang et al. (OAVM)",
             read=videomatte.videomatte,
-            heads=videomatte.HEADS_512,
-            published=videomatte.RVM_512,
+            heads=videomatte.HEADS_SD,
+            published=videomatte.RVM_SD,
             size=(512, 288),
             stretched=True,
             stored=True,
@@ -76,8 +76,8 @@ SINGLE_SETS: Mapping[str, SingleSet] = MappingProxyType(
         "vmformer-1080": SingleSet(
             title="VMFormer's set 1920x1080, Table 2 of Zhang et al. (OAVM)",
             read=videomatte.videomatte,
-            heads=videomatte.HEADS_1080,
-            published=videomatte.VMFORMER_1080,
+            heads=videomatte.HEADS_HD,
+            published=videomatte.VMFORMER_HD,
             size=(1920, 1080),
             stretched=True,
             stored=False,
@@ -85,8 +85,8 @@ SINGLE_SETS: Mapping[str, SingleSet] = MappingProxyType(
         "vmformer-512": SingleSet(
             title="VMFormer's set 512x288, Table 2 of Zhang et al. (OAVM)",
             read=videomatte.videomatte,
-            heads=videomatte.HEADS_512,
-            published=videomatte.VMFORMER_512,
+            heads=videomatte.HEADS_SD,
+            published=videomatte.VMFORMER_SD,
             size=(512, 288),
             stretched=True,
             stored=False,

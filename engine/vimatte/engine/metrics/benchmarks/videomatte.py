@@ -16,16 +16,16 @@ from vimatte.engine.metrics.benchmarks.scene import folders_in
 from vimatte.engine.metrics.benchmarks.single import SingleScene, frames_in, masks_for
 from vimatte.ocio.frame_range import FrameRange
 
-__all__ = ["HEADS_512", "HEADS_1080", "RVM_512", "RVM_1080", "VMFORMER_512", "VMFORMER_1080", "videomatte"]
+__all__ = ["HEADS_HD", "HEADS_SD", "RVM_HD", "RVM_SD", "VMFORMER_HD", "VMFORMER_SD", "videomatte"]
 
 Rows: TypeAlias = tuple[tuple[str, tuple[float, ...]], ...]
 
-HEADS_512 = ("MAD", "MSE", "Grad", "Conn", "dtSSD")
-HEADS_1080 = ("MAD", "MSE", "Grad", "dtSSD")
+HEADS_SD = ("MAD", "MSE", "Grad", "Conn", "dtSSD")
+HEADS_HD = ("MAD", "MSE", "Grad", "dtSSD")
 
 _NONE = math.nan
 
-RVM_512: Rows = (
+RVM_SD: Rows = (
     ("MODNet", (9.41, 4.30, 1.89, 0.81, 2.23)),
     ("RVM", (6.08, 1.47, 0.88, 0.41, 1.36)),
     ("VMFormer", (6.02, 1.00, 0.75, 0.37, _NONE)),
@@ -36,7 +36,7 @@ RVM_512: Rows = (
     ("MaGGIe", (5.57, 0.68, 0.63, 0.35, 1.34)),
     ("OAVM", (4.92, 0.62, 0.57, 0.23, 1.22)),
 )
-RVM_1080: Rows = (
+RVM_HD: Rows = (
     ("MODNet", (11.13, 5.54, 15.3, 3.08)),
     ("RVM", (6.57, 1.93, 10.55, 1.90)),
     ("VMFormer", (6.20, 1.53, 6.30, _NONE)),
@@ -47,7 +47,7 @@ RVM_1080: Rows = (
 )
 """Table 1 of Zhang et al., 'Object-Aware Video Matting with Cross-Frame Guidance' (OAVM)."""
 
-VMFORMER_512: Rows = (
+VMFORMER_SD: Rows = (
     ("MODNet", (10.39, 5.65, 2.02, 1.04, _NONE)),
     ("RVM", (5.99, 1.17, 1.10, 0.34, _NONE)),
     ("VMFormer", (4.91, 0.55, 0.40, 0.25, _NONE)),
@@ -57,7 +57,7 @@ VMFORMER_512: Rows = (
     ("MaGGIe", (4.97, 0.59, 0.42, 0.28, 1.32)),
     ("OAVM", (4.50, 0.46, 0.34, 0.18, 1.01)),
 )
-VMFORMER_1080: Rows = (
+VMFORMER_HD: Rows = (
     ("MODNet", (11.56, 6.47, 15.23, _NONE)),
     ("RVM", (6.45, 1.63, 11.59, _NONE)),
     # OAVM prints 3.34 as its dtSSD; the model's own release gives that figure as its Conn.
