@@ -1,0 +1,286 @@
+"""From what knobs say to what the engine is asked for, and from its answer to what is shown; no Nuke in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .colour import Colour, colour_of
+from .errors import UserError
+from .graph import Person, Written
+
+__all__ = ["Plan", "Plate", "Settings", "Upstream", "in_runs", "make_plan", "plate_of", "whole_path"]
+
+_MOVIES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mxf", ".webm"})
+_PASSES = frozenset({"Dot", "NoOp", "PostageStamp"})
+"""Classes of nodes that leave the picture as it is."""
+_TOKEN = re.compile(r"#+|%0?\d*d")
+_VIEW = re.compile(r"%[vV]")
+_FORBIDDEN = re.compile(r'[\[\]"]')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One node on the way from the group's input to its Read."""
+
+    kind: str
+    """Nuke's class."""
+    name: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plate:
+    """A Read, as its knobs have it."""
+
+    node: str
+    """Its name."""
+    file: str
+    """Expressions already evaluated, the frame number still a token: '/shots/plate.%04d.exr'."""
+    first: int
+    """Numbers of the files, or frames of a movie counted from 1."""
+    last: int
+    frame_mode: str = ""
+    """How it is shifted in time, in the knob's words; where this or `frame` is empty, frame t shows file t."""
+    frame: str = ""
+    colorspace: str = ""
+    """In the knob's words: 'sRGB', 'default (ACES - ACEScg)'."""
+    raw: bool = False
+
+    @property
+    def kind(self) -> str:
+        """'movie', 'sequence' or 'still'."""
+        path = PurePosixPath(self.file)
+        if path.suffix.lower() in _MOVIES:
+            return "movie"
+        return "sequence" if _TOKEN.search(path.name) else "still"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The knobs of a Video Instance Matte, evaluated."""
+
+    node: str
+    """Its name."""
+    folder: str
+    """Where the folders of all these nodes are."""
+    masks: str = ""
+    finder: str = "auto"
+    prompt: str = ""
+    matting: str = "classical"
+    device: str = "auto"
+    max_people: int = 0
+    """0: as many as there are."""
+    range: str = "input"
+    """'input', 'project' or 'custom'."""
+    frames: tuple[int, int] = (1, 1)
+    """First and last frame of the script for 'project' and 'custom'."""
+    proxy: int = 1
+    cryptomatte: bool = True
+    plate: bool = False
+    """Whether the plate goes into the layers too."""
+    redo: bool = False
+    """Whether whole frames are made anew."""
+    from_read: bool = True
+    """Whether the colour space is the Read's; else the file decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one press of a button asks of the engine."""
+
+    job: Mapping[str, Any]
+    """As in a job file."""
+    folder: Path
+    """Where all its files go."""
+    plate: Plate
+    asked: tuple[int, ...]
+    """Numbers of the frames in the range, there or not; none for a still."""
+
+    @property
+    def tracks(self) -> Path:
+        """Folder of the tracks."""
+        return self.folder / "layers.tracks"
+
+    def finding(self) -> dict[str, Any]:
+        """Fields of the request that finds people."""
+        return {"job": {**self.job, "overwrite": True}, "folder": str(self.tracks)}
+
+    def matting(self, *, redo: bool) -> dict[str, Any]:
+        """Fields of the request that mattes the people of the tracks."""
+        job = {k: v for k, v in self.job.items() if k not in ("masks", "max_instances", "prompt", "vis")}
+        return {"job": {**job, "tracks": str(self.tracks), ("overwrite" if redo else "resume"): True}}
+
+    def written(self, people: Iterable[Mapping[str, Any]], numbers: Sequence[int]) -> Written:
+        """Say how the layers of `people` in the frames `numbers` are to be shown over the plate.
+
+        They carry the plate's own numbers, so they are shifted in time as it is.
+        """
+        there = tuple(sorted(set(numbers)))
+        mode, frame = self.plate.frame_mode, self.plate.frame
+        if there and self.plate.kind != "still" and frame and _starts(mode):
+            # Its first frame is shown there; the layers may begin later.
+            frame = str(_whole(frame, self.plate) + there[0] - self.plate.first)
+        return Written(
+            file=self._file("layers"),
+            people=tuple(Person(id=int(p["id"]), name=str(p["name"])) for p in people),
+            numbers=() if self.plate.kind == "still" else there,
+            gaps=bool(self.missing(there)),
+            crypto=self._file("layers_crypto") if self.job["cryptomatte"] else "",
+            frame_mode=mode if frame else "",
+            frame=frame,
+        )
+
+    def missing(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Numbers of the range that are not among `numbers`."""
+        there = set(numbers)
+        return tuple(n for n in self.asked if n not in there)
+
+    def _file(self, stem: str) -> str:
+        return (self.folder / f"{stem}{'' if self.plate.kind == 'still' else '.####'}.exr").as_posix()
+
+
+def plate_of(chain: Sequence[Upstream], *, node: str) -> str:
+    """Return the name of the Read that `chain`, the nodes from the input up, ends in. Raises UserError.
+
+    The engine reads the file of the Read: what nodes in between do to the picture it would not see.
+    """
+    for one in chain:
+        if one.kind == "Read":
+            return one.name
+        if one.kind not in _PASSES and not one.disabled:
+            raise UserError(
+                f"Between {node} and its Read is {one.name} ({one.kind}), which the engine would not see; connect "
+                f"{node} directly to the Read, or write the result of {one.name} to files and read those."
+            )
+    raise UserError(f"No Read is connected to {node}; connect its input to the Read of the plate.")
+
+
+def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
+    """Decide what to ask for. Raises UserError for paths, ranges and shifts that cannot be followed."""
+    if not plate.file:
+        raise UserError(f"{plate.node} has no file; choose one in its properties.")
+    if not Path(plate.file).is_absolute():
+        raise UserError(
+            f"The file of {plate.node}, {plate.file}, does not begin at the root; set the project directory in "
+            "the project settings, or give a whole path."
+        )
+    if _VIEW.search(plate.file):
+        raise UserError(f"{plate.node} reads several views ({plate.file}); give each eye a Read and a node of its own.")
+    folder = _folder(settings)
+    still = plate.kind == "still"
+    job: dict[str, Any] = {
+        "shot": plate.file,
+        "out": str(folder / ("layers.exr" if still else "layers.####.exr")),
+        "missing": "skip",
+        "vis": settings.finder,
+        "matting": settings.matting,
+        "device": settings.device,
+        "cryptomatte": settings.cryptomatte,
+        "plate": settings.plate,
+        "proxy": settings.proxy,
+        **colour_of(colour, colorspace=plate.colorspace, raw=plate.raw, from_read=settings.from_read),
+    }
+    if settings.masks:
+        job["masks"] = settings.masks
+    if settings.prompt:
+        job["prompt"] = settings.prompt
+    if settings.max_people > 0:
+        job["max_instances"] = settings.max_people
+    asked: tuple[int, ...] = ()
+    if not still:
+        first, last = _range(settings, plate)
+        asked = tuple(range(first, last + 1))
+        there = _numbers_on_disk(plate) if plate.kind == "sequence" else []
+        # Frames that the sequence lacks are not asked for; the artist is told which.
+        job["frames"] = in_runs(n for n in there if first <= n <= last) or f"{first}-{last}"
+        if plate.kind == "movie":
+            job["start_frame"] = 1
+    return Plan(job=job, folder=folder, plate=plate, asked=asked)
+
+
+def whole_path(text: str, *, project: str) -> str:
+    """Take a path that does not begin at the root from the project's folder, as Nuke does."""
+    return text if not text or not project or Path(text).is_absolute() else f"{project.rstrip('/')}/{text}"
+
+
+def in_runs(numbers: Iterable[int]) -> str:
+    """Write numbers as the engine's frame ranges: '1001-1003,1006'."""
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and runs[-1][1] == n - 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _folder(settings: Settings) -> Path:
+    text = settings.folder.replace("\\", "/").strip()
+    folder = Path(text)
+    if not text or not folder.is_absolute():
+        raise UserError(
+            f"The folder '{text}' of {settings.node} does not begin at the root; save the script, which the folder is "
+            "beside by default, or give a whole path."
+        )
+    if _FORBIDDEN.search(text) or _TOKEN.search(text):
+        raise UserError(
+            f"Nuke would take a part of the folder {text} for an expression or a frame number; choose another."
+        )
+    return folder / re.sub(r"[^\w.-]+", "_", settings.node)
+
+
+def _range(settings: Settings, plate: Plate) -> tuple[int, int]:
+    first, last = plate.first, plate.last
+    if settings.range != "input":
+        shift = _shift(plate, settings.range)
+        low, high = sorted(settings.frames)
+        first, last = max(first, low + shift), min(last, high + shift)
+    if last < first:
+        low, high = sorted(settings.frames)
+        raise UserError(
+            f"{plate.node} shows nothing on frames {low} to {high} (its files: {plate.first} to {plate.last}); "
+            "change Range."
+        )
+    return first, last
+
+
+def _shift(plate: Plate, name: str) -> int:
+    """What to add to a frame of the script to have the number of the file."""
+    if not plate.frame.strip():
+        return 0
+    if _starts(plate.frame_mode):
+        return plate.first - _whole(plate.frame, plate)
+    if plate.frame_mode == "offset":
+        return -_whole(plate.frame, plate)
+    raise UserError(
+        f"{plate.node} is shifted in time by the expression '{plate.frame}', so Range cannot be '{name}'; "
+        "set it to 'input'."
+    )
+
+
+def _starts(mode: str) -> bool:
+    return mode.replace("_", " ") == "start at"
+
+
+def _whole(text: str, plate: Plate) -> int:
+    try:
+        return int(float(text))
+    except ValueError:
+        raise UserError(
+            f"{plate.node} is shifted in time by '{text}', which is no number; set its frame to a number, or to "
+            "nothing."
+        ) from None
+
+
+def _numbers_on_disk(plate: Plate) -> list[int]:
+    path = Path(plate.file)
+    token = _TOKEN.search(path.name)
+    if token is None or not path.parent.is_dir():
+        return []
+    head, tail = re.escape(path.name[: token.start()]), re.escape(path.name[token.end() :])
+    ours = re.compile(f"{head}(-?\\d+){tail}")
+    return sorted(int(found[1]) for p in path.parent.iterdir() if (found := ours.fullmatch(p.name)))
