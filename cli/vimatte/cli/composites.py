@@ -18,7 +18,13 @@ _FOLDER = click.Path(path_type=Path)
 
 
 @click.command(epilog=options.EXIT_CODES)
-@click.option("--people", multiple=True, required=True, type=_FOLDER, help="Folder of people with alpha; repeatable.")
+@click.option(
+    "--people",
+    multiple=True,
+    required=True,
+    type=_FOLDER,
+    help="Folder of people with alpha; repeatable.",
+)
 @click.option("--backgrounds", multiple=True, type=_FOLDER, help="Folder of footage without people; repeatable.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Sheet: .png, .jpg, .webp.")
 @click.option("--protocol", default="vim50", show_default=True, help=f"One of {', '.join(_PROTOCOLS)}.")
@@ -58,6 +64,8 @@ def composites(
             protocol=PROTOCOLS[protocol], frames=frames, width=int(asked[1]), height=int(asked[2]), guidance=guidance
         )
         clips = TrainingClips(people, backgrounds, settings=settings, seed=seed, length=count)
+        for note in clips.notes:
+            click.echo(note, err=True)
         save_sheet(out, (clips[i] for i in range(count)))
         behind = "dead leaves only" if clips.backgrounds is None else f"{len(clips.backgrounds)} backgrounds"
         click.echo(f"{out}: {count} clips of {len(clips.people)} people before {behind}.")

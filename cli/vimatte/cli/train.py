@@ -118,7 +118,7 @@ def _train(
         seed=seed if held_out else seed + _UNSEEN,
     )
     if not quiet:
-        for line in _plan(recipe, run, folder, held_out=held_out, start=start):
+        for line in (*_plan(recipe, run, folder, held_out=held_out, start=start), *feed.notes()):
             click.echo(line, err=True)
     look = Evaluation(
         recipe.objective, list(islice(looks.batches(0), _LOOKS)), folder=out / "pictures", device=run.device

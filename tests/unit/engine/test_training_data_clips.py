@@ -178,6 +178,33 @@ def test_footage_tells_stills_clips_and_what_is_kept_back(tmp_path: Path) -> Non
     assert read[0, 60, 24] == pytest.approx(np.array([200, 120, 60, 255]) / 255)
 
 
+def test_a_folder_of_folders_with_stills_among_them(tmp_path: Path) -> None:
+    write_people(tmp_path / "humans" / "train" / "deep", clips=1)
+    write_people(tmp_path / "humans" / "val", clips=1)
+    write_people(tmp_path / "humans" / "train" / "test", clips=1)
+    singles = tmp_path / "humans" / "singles"
+    singles.mkdir()
+    for k in range(3):
+        # Of different sizes, which no clip is, and each with a file beside it that is no picture.
+        cv2.imwrite(str(singles / f"clip_6060_{k:05d}.webp"), person(1)[0][: 80 + k])
+        (singles / f"clip_6060_{k:05d}.json").write_text("{}")
+    found = Footage.of(tmp_path / "humans")
+    assert [s.name for s in found.sources] == [
+        *(f"singles/clip_6060_{k:05d}" for k in range(3)),
+        "train/deep/person0",
+    ]
+    assert [s.is_still for s in found.sources] == [True, True, True, False]
+    assert found.sources[2].read(np.random.default_rng(0), frames=2, at_most=500).shape == (2, 82, 48, 4)
+    clips = TrainingClips(tmp_path / "humans", settings=Settings(frames=2, height=64, width=64), seed=1, length=9)
+    names = {name.split(" ")[0] for k in range(9) for name in clips[k].names}
+    assert {name.split("/")[0] for name in names} == {"singles", "train"}
+    assert clips.notes == (
+        f"Kept for evaluation, not for training: {tmp_path / 'humans' / 'val'}, "
+        f"{tmp_path / 'humans' / 'train' / 'test'} (folders called test or val).",
+    )
+    assert Footage.of(tmp_path / "humans" / "val").note is None
+
+
 def test_movies_keep_their_alpha(tmp_path: Path) -> None:
     frames = [av.VideoFrame.from_ndarray(rgba, format="rgba") for rgba in person(3)]
     write_movie(tmp_path / "walk.mov", frames, codec="png", pix_fmt="rgba")

@@ -1,6 +1,6 @@
 """Samples for torch: a dataset of composited clips, and a loader that any number of processes fill alike."""
 
-# ruff: noqa: N815 - names carry shapes: B clips, T frames, P people, H height, W width
+# ruff: noqa: N815 - names carry shapes: B clips, T frames, P people, M objects, H height, W width
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from vimatte.engine.training.data.footage import Footage
 from vimatte.engine.training.data.sample import Sample
 from vimatte.engine.training.data.settings import Settings
 
-__all__ = ["Batch", "TrainingClips", "collate", "loader", "one_thread"]
+__all__ = ["SampleBatch", "TrainingClips", "collate", "loader", "one_thread"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Clips side by side; where one has fewer people than another, the last rows are empty."""
+class SampleBatch:
+    """Samples side by side, as the loader yields them; where one has fewer people than another, last rows are empty.
+
+    What a recipe is given is the `Batch` of `training.recipes`, whose clips may come from anywhere.
+    """
 
     pictures_BT3HW: Tensor
     """float32, sRGB-coded, 0 to 1."""
     alphas_BTPHW: Tensor
-    """float32, 0 to 1, summing to at most 1 over N."""
+    """float32, 0 to 1, summing to at most 1 over P."""
     masks_BTPHW: Tensor
     """float32, 0 or 1."""
     present_BP: Tensor
@@ -45,10 +48,10 @@ class Batch:
     samples: tuple[tuple[int, int], ...]
     """Seed and index of each clip."""
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> SampleBatch:
         """Lay the tensors where a GPU fetches them fastest; `DataLoader` calls this."""
         pinned = {name: value.pin_memory() for name in _TENSORS if (value := getattr(self, name)) is not None}
-        return Batch(**{**dict.fromkeys(_TENSORS), **pinned, "samples": self.samples})
+        return SampleBatch(**{**dict.fromkeys(_TENSORS), **pinned, "samples": self.samples})
 
 
 _TENSORS = (
@@ -82,6 +85,12 @@ class TrainingClips(Dataset[Sample]):
         """What there is to stand before; none: dead leaves."""
         self.settings, self.seed, self._length = settings, seed, length
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for people and one for backgrounds, where folders of them were passed over."""
+        footage = (self.people, *([self.backgrounds] if self.backgrounds else []))
+        return tuple(one.note for one in footage if one.note)
+
     def __len__(self) -> int:
         return self._length
 
@@ -92,7 +101,7 @@ class TrainingClips(Dataset[Sample]):
 
 
 def loader(clips: TrainingClips, *, batch: int, workers: int = 0, start: int = 0) -> DataLoader[Sample]:
-    """Iterate over `Batch` values in order of index, from sample `start` on: a resumed run goes on where it stopped.
+    """Iterate over `SampleBatch` values by index, from sample `start` on: a resumed run goes on where it stopped.
 
     Workers are fresh processes, not forks: a fork of a process in which OpenCV or torch has threads can stand still.
     """
@@ -115,14 +124,14 @@ def one_thread(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
+def collate(samples: Sequence[Sample]) -> SampleBatch:
     """Lay samples side by side; people are filled up with empty rows to the most there are."""
     most = max(s.alphas.shape[1] for s in samples)
     present = [np.arange(most) < s.alphas.shape[1] for s in samples]
     foregrounds = [s.foregrounds for s in samples if s.foregrounds is not None]
     backgrounds = [s.background for s in samples if s.background is not None]
     objects = [s.objects for s in samples if s.objects is not None]
-    return Batch(
+    return SampleBatch(
         pictures_BT3HW=_channels_first([s.pictures for s in samples]),
         alphas_BTPHW=_filled([s.alphas for s in samples]),
         masks_BTPHW=_filled([s.guidance for s in samples]),

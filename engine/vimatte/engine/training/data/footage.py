@@ -1,7 +1,8 @@
 """Where training pictures come from: folders of people with alpha, and folders without people.
 
-Pictures directly in the folder given are stills; each folder below it that holds pictures is a clip, its frames in the
-order of their names; a movie is a clip. Folders named `val` or `test` are passed over unless given themselves.
+Pictures directly in the folder given are stills, and so are those in folders called `singles` or `stills`; every other
+folder below that holds pictures is a clip, its frames in the order of their names; a movie is a clip. Folders called `val`
+or `test` are passed over unless given themselves.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _PICTURES = frozenset({".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"
 _SCENE = frozenset({".exr", ".hdr", ".dpx"})
 """Read with their colour managed; for backgrounds only."""
 _KEPT_BACK = frozenset({"val", "test"})
+_STILLS = frozenset({"singles", "stills"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +78,33 @@ class Footage:
 
     sources: tuple[Source, ...]
     """At least one."""
+    kept_back: tuple[Path, ...] = ()
+    """Folders called `val` or `test` that were passed over."""
+
+    @property
+    def note(self) -> str | None:
+        """One sentence about what was passed over; None where nothing was."""
+        if not self.kept_back:
+            return None
+        folders = ", ".join(str(folder) for folder in self.kept_back)
+        return f"Kept for evaluation, not for training: {folders} (folders called {' or '.join(sorted(_KEPT_BACK))})."
 
     @classmethod
     def of(cls, *folders: Path) -> Footage:
         """List what lies in and below the folders. Raises MediaError where one is missing or holds nothing."""
         found: list[Source] = []
+        kept_back: list[Path] = []
         for folder in folders:
             if not folder.is_dir():
                 raise MediaError(f"The folder '{folder}' was not found; give one that holds clips or pictures.")
-            here = _below(folder)
+            here = _below(folder, kept_back)
             if not here:
                 kinds = " ".join(sorted(_PICTURES | _SCENE))
                 raise MediaError(f"The folder '{folder}' holds no clips and no pictures ({kinds}); give one that does.")
             found += here
         if not found:
             raise MediaError("No folder of footage was given; give one that holds clips or pictures.")
-        return cls(tuple(found))
+        return cls(tuple(found), tuple(kept_back))
 
     def pick(self, rng: Generator) -> Source:
         """Draw a source, each as likely as the others."""
@@ -112,17 +125,19 @@ def pick_frames(rng: Generator, length: int, count: int) -> list[int]:
     return indices[::-1] if backwards else indices
 
 
-def _below(folder: Path) -> list[Source]:
+def _below(folder: Path, kept_back: list[Path]) -> list[Source]:
+    """Sources sorted by name; folders passed over are added to `kept_back`."""
     found: list[Source] = []
     for where, names, files in os.walk(folder, followlinks=True):
         place = Path(where)
+        kept_back += [place / name for name in sorted(names) if name in _KEPT_BACK]
         names[:] = sorted(name for name in names if name not in _KEPT_BACK and not name.startswith("."))
         pictures = sorted(
             (f for f in files if Path(f).suffix.lower() in _PICTURES | _SCENE and not f.startswith(".")), key=_natural
         )
         movies = sorted(f for f in files if Path(f).suffix.lower() in MOVIE_SUFFIXES)
         here = place.relative_to(folder)
-        if place == folder or len(pictures) == 1:
+        if place == folder or place.name in _STILLS or len(pictures) == 1:
             singles, clip = [*pictures, *movies], []
         else:
             singles, clip = movies, pictures
@@ -183,6 +198,6 @@ def _same_size(pictures: Sequence[Floats], source: Source) -> Floats:
     if len(sizes) > 1:
         raise MediaError(
             f"The pictures of the folder '{source.files[0].parent}' differ in size, so they are no clip; "
-            "where they are stills, give that folder itself."
+            "where they are stills, call it 'singles', or give that folder itself."
         )
     return np.stack(pictures)

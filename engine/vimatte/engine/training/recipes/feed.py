@@ -36,8 +36,24 @@ class Feed:
     workers: int = 0
     """Processes that composite; none: this one does."""
 
+    def notes(self) -> tuple[str, ...]:
+        """Say what was passed over, a sentence each. Raises ConfigError, MediaError."""
+        return self._clips().notes
+
     def batches(self, first: int) -> Iterator[Batch]:
         """Endless batches from number `first` on. Raises ConfigError, MediaError."""
+        clips = self._clips()
+        size = self.data.clips
+        for found in loader(clips, batch=size, workers=self.workers, start=first * size):
+            yield Batch(
+                pictures_BT3HW=found.pictures_BT3HW,
+                alphas_BTPHW=found.alphas_BTPHW,
+                masks_BTPHW=found.masks_BTPHW,
+                colours_BTP3HW=found.colours_BTP3HW,
+                objects_BTMHW=found.objects_BTMHW,
+            )
+
+    def _clips(self) -> _Guided:
         people, backgrounds = self.folder / _PEOPLE, self.folder / _BACKGROUNDS
         if not people.is_dir():
             raise ConfigError(
@@ -52,15 +68,7 @@ class Feed:
             length=_ENDLESS,
         )
         clips.changes = self.data.masks
-        size = self.data.clips
-        for found in loader(clips, batch=size, workers=self.workers, start=first * size):
-            yield Batch(
-                pictures_BT3HW=found.pictures_BT3HW,
-                alphas_BTPHW=found.alphas_BTPHW,
-                masks_BTPHW=found.masks_BTPHW,
-                colours_BTP3HW=found.colours_BTP3HW,
-                objects_BTMHW=found.objects_BTMHW,
-            )
+        return clips
 
     def _settings(self) -> Settings:
         protocol = _SINGLE if self.data.protocol == _SINGLE.name else PROTOCOLS[self.data.protocol]
