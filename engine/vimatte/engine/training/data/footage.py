@@ -1,8 +1,8 @@
 """Where training pictures come from: folders of people with alpha, and folders without people.
 
 Pictures directly in the folder given are stills, and so are those in folders called `singles` or `stills`; every other
-folder below that holds pictures is a clip, its frames in the order of their names; a movie is a clip. Folders called `val`
-or `test` are passed over unless given themselves.
+folder below that holds pictures is a clip, its frames in the order of their names; a movie is a clip. Folders called
+`val` or `test` are passed over unless given themselves.
 """
 
 from __future__ import annotations
