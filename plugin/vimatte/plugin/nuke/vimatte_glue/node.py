@@ -10,7 +10,8 @@ import nuke
 
 from .colour import Colour, find_config
 from .knobs import COLOURS, KNOBS, PROXIES, KnobSpec
-from .plan import Plate, Settings, Upstream, plate_of, whole_path
+from .paths import whole_path
+from .plan import Plate, Settings, Upstream, plate_of
 
 __all__ = ["create", "read_colour", "read_plate", "read_settings"]
 

@@ -11,15 +11,14 @@ from typing import Any
 from .colour import Colour, colour_of
 from .errors import UserError
 from .graph import Person, Written
+from .paths import FRAME_TOKEN, plain_path
 
-__all__ = ["Plan", "Plate", "Settings", "Upstream", "in_runs", "make_plan", "plate_of", "whole_path"]
+__all__ = ["Plan", "Plate", "Settings", "Upstream", "in_runs", "make_plan", "plate_of"]
 
 _MOVIES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mxf", ".webm"})
 _PASSES = frozenset({"Dot", "NoOp", "PostageStamp"})
 """Classes of nodes that leave the picture as it is."""
-_TOKEN = re.compile(r"#+|%0?\d*d")
 _VIEW = re.compile(r"%[vV]")
-_FORBIDDEN = re.compile(r'[\[\]"]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ class Plate:
         path = PurePosixPath(self.file)
         if path.suffix.lower() in _MOVIES:
             return "movie"
-        return "sequence" if _TOKEN.search(path.name) else "still"
+        return "sequence" if FRAME_TOKEN.search(path.name) else "still"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +201,6 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
     return Plan(job=job, folder=folder, plate=plate, asked=asked)
 
 
-def whole_path(text: str, *, project: str) -> str:
-    """Take a path that does not begin at the root from the project's folder, as Nuke does."""
-    return text if not text or not project or Path(text).is_absolute() else f"{project.rstrip('/')}/{text}"
-
-
 def in_runs(numbers: Iterable[int]) -> str:
     """Write numbers as the engine's frame ranges: '1001-1003,1006'."""
     runs: list[list[int]] = []
@@ -226,10 +220,7 @@ def _folder(settings: Settings) -> Path:
             f"The folder '{text}' of {settings.node} does not begin at the root; save the script, which the folder is "
             "beside by default, or give a whole path."
         )
-    if _FORBIDDEN.search(text) or _TOKEN.search(text):
-        raise UserError(
-            f"Nuke would take a part of the folder {text} for an expression or a frame number; choose another."
-        )
+    plain_path(folder / "layers.exr")
     return folder / re.sub(r"[^\w.-]+", "_", settings.node)
 
 
@@ -278,7 +269,7 @@ def _whole(text: str, plate: Plate) -> int:
 
 def _numbers_on_disk(plate: Plate) -> list[int]:
     path = Path(plate.file)
-    token = _TOKEN.search(path.name)
+    token = FRAME_TOKEN.search(path.name)
     if token is None or not path.parent.is_dir():
         return []
     head, tail = re.escape(path.name[: token.start()]), re.escape(path.name[token.end() :])
