@@ -20,7 +20,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 2 wrong option or frame range; 3 clip, colour space or output file at fault;
-4 people finder, model or weights at fault, or nobody found; 5 device at fault; 130 stopped by you."""
+4 people finder, model or weights at fault, or nobody found; 5 device at fault;
+6 some shots of a list failed; 130 stopped by you."""
 
 
 def _stack(*decorators: Callable[[_F], _F]) -> Callable[[_F], _F]:

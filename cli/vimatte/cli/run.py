@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from vimatte.cli import options
+from vimatte.cli.batch import run_shots
 from vimatte.cli.talk import guarded, report
 
 __all__ = ["main"]
@@ -19,6 +20,16 @@ __all__ = ["main"]
 @click.argument("shot", type=click.Path(path_type=Path), required=False)
 @click.option("--out", metavar="LAYERS.exr", help="Layers file, one a frame: layers.exr, layers.####.exr.")
 @click.option("--job", "job_path", type=click.Path(path_type=Path), help="Read the options from a TOML or JSON job.")
+@click.option(
+    "--shots",
+    metavar="LIST.toml",
+    help="Many shots: a TOML list, or a pattern ('plates/*.mov', 'plates/*/') with --out 'mattes/{shot}/layers.exr'.",
+)
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path),
+    help="Where --shots says how each went, as JSON; default: LIST.summary.json, or shots.summary.json here.",
+)
 @click.option("--tracks", type=click.Path(path_type=Path), help="Use saved tracks instead of finding people again.")
 @options.reading
 @options.finding
@@ -32,6 +43,8 @@ def main(
     /,
     *,
     job_path: Path | None,
+    shots: str | None,
+    summary: Path | None,
     name: tuple[str, ...],
     dry_run: bool,
     quiet: bool,
@@ -52,10 +65,15 @@ def main(
         values = {k: v for k, v in given.items() if v is not None}
         if name:
             values["names"] = options.names_of(name)
+        typed = {k: v for k, v in values.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
+        if name:
+            typed["names"] = values["names"]
+        if shots is not None:
+            if job_path is not None or "shot" in values:
+                raise ConfigError("--shots are many shots; leave out SHOT and --job.")
+            run_shots(shots, typed, summary=summary, dry_run=dry_run, quiet=quiet, as_json=as_json)
+            return
         if job_path is not None:
-            typed = {k: v for k, v in values.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
-            if name:
-                typed["names"] = values["names"]
             job = dataclasses.replace(load_job(job_path), **typed)
         else:
             for key, hint in (("shot", "SHOT"), ("out", "--out LAYERS.exr")):

@@ -28,6 +28,7 @@ _PHASES = {
     "track": "Tracking",
     "matte": "Matting",
     "preview": "Preview",
+    "verify": "Verifying",
 }
 
 
@@ -40,6 +41,8 @@ def report(stream: Iterator[events.Event], *, quiet: bool, as_json: bool) -> Non
                 line = {**json.loads(event.to_json()), "at": round(time.monotonic() - started, 3)}
                 sys.stdout.write(json.dumps(line) + "\n")
                 sys.stdout.flush()
+        elif _for_farm():
+            _report_to_farm(stream)
         else:
             _report_to_people(stream, quiet=quiet)
 
@@ -89,6 +92,35 @@ def _report_to_people(stream: Iterator[events.Event], *, quiet: bool) -> None:
                     pass
 
 
+def _for_farm() -> bool:
+    """Whether an Open Job Description session reads along: its templates set this."""
+    return os.environ.get("VIMATTE_REPORT") == "openjd"
+
+
+def _report_to_farm(stream: Iterator[events.Event]) -> None:
+    def say(line: str) -> None:
+        # One line each, and at once: the session reads the progress off the pipe.
+        print(" ".join(line.splitlines()), flush=True)
+
+    for event in stream:
+        match event:
+            case events.Planned(lines=lines):
+                for what, how in lines:
+                    say(f"{what}: {how}")
+            case events.PhaseStarted(phase=phase):
+                say(f"openjd_status: {_PHASES[phase]}")
+            case events.Progress(done=done, total=total):
+                say(f"openjd_progress: {100 * done / max(1, total):.1f}")
+            case events.FrameWritten(frame=frame, path=path, kept=kept):
+                say(f"frame {frame} {'was whole already' if kept else 'written'}: {path}")
+            case events.TracksReady(path=path, names=names):
+                say(f"tracks: {', '.join(names)} ({path})")
+            case events.Warned(message=message):
+                say(f"warning: {message}")
+            case events.JobDone():
+                say(f"done: {event.frames} frames, {event.written} written now, {event.seconds:.1f} s")
+
+
 @contextmanager
 def _closing(stream: Iterator[events.Event]) -> Generator[None]:
     try:
@@ -129,6 +161,8 @@ def fail(error: VimatteError, *, as_json: bool = False) -> NoReturn:
     if as_json:
         line = {"event": "error", "kind": type(error).__name__, "exit_code": error.exit_code, "message": str(error)}
         sys.stdout.write(json.dumps(line) + "\n")
+    elif _for_farm():
+        print(f"openjd_fail: {' '.join(str(error).splitlines())}", flush=True)
     else:
         sys.stderr.write(f"error: {error}\n")
     sys.exit(error.exit_code)

@@ -6,6 +6,7 @@ VimatteError            the command line prints str(error) and exits with error.
 ├── ColourError    3    unknown colour space, no or broken OCIO config
 ├── BackendError   4    unknown backend, not installed, weights missing, weights mismatch
 ├── DeviceError    5    no such device, out of device memory
+├── ShotsError     6    some shots of a list could not be done, the others are
 └── Cancelled    130
 """
 
@@ -13,7 +14,16 @@ from __future__ import annotations
 
 from vimatte.ocio.errors import ColourError, ConfigError, MediaError, VimatteError
 
-__all__ = ["BackendError", "Cancelled", "ColourError", "ConfigError", "DeviceError", "MediaError", "VimatteError"]
+__all__ = [
+    "BackendError",
+    "Cancelled",
+    "ColourError",
+    "ConfigError",
+    "DeviceError",
+    "MediaError",
+    "ShotsError",
+    "VimatteError",
+]
 
 
 class BackendError(VimatteError):
@@ -26,6 +36,12 @@ class DeviceError(VimatteError):
     """The device asked for is not there, or ran out of memory."""
 
     exit_code = 5
+
+
+class ShotsError(VimatteError):
+    """Some shots of a list could not be done; the others are."""
+
+    exit_code = 6
 
 
 class Cancelled(VimatteError):  # noqa: N818 - named after what happened

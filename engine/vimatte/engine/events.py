@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-__all__ = ["Event", "FrameWritten", "JobDone", "PhaseStarted", "Planned", "Progress", "TracksReady", "Warned"]
+__all__ = [
+    "Event",
+    "FrameWritten",
+    "JobDone",
+    "PhaseStarted",
+    "Planned",
+    "Progress",
+    "TracksReady",
+    "Warned",
+    "event_from",
+]
 
 Phase = Literal["find", "propagate", "track", "matte", "preview", "verify"]
 
@@ -93,3 +104,10 @@ class JobDone(_Event):
 
 
 Event = Planned | PhaseStarted | Progress | TracksReady | FrameWritten | Warned | JobDone
+
+
+def event_from(values: Mapping[str, Any]) -> Event:
+    """Make the event whose JSON form these values are, from another process. Raises KeyError for one that is none."""
+    kinds: dict[str, Any] = {kind.kind: kind for kind in Event.__args__}
+    event: Event = kinds[values["event"]](**{k: v for k, v in values.items() if k != "event"})
+    return event

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.job import MatteJob
 
-__all__ = ["PATH_KEYS", "job_from_mapping", "load_job", "save_job"]
+__all__ = ["PATH_KEYS", "job_from_mapping", "job_values", "load_job", "save_job"]
 
 PATH_KEYS = ("shot", "masks", "tracks", "weights")
 """Keys of a job that are paths; `out` is a name with a frame token."""
@@ -60,9 +60,13 @@ def job_from_mapping(values: Mapping[str, Any]) -> MatteJob:
 
 def save_job(job: MatteJob, path: Path) -> None:
     """Write a job as JSON, every field spelled out."""
+    path.write_text(json.dumps(job_values(job), indent=1) + "\n", encoding="utf-8")
+
+
+def job_values(job: MatteJob) -> dict[str, Any]:
+    """Give a job as plain values that JSON can hold; `job_from_mapping` reads them."""
     values = dataclasses.asdict(job)
-    text = json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in values.items()}, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+    return {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -5,7 +5,7 @@ VimatteError            the command line prints str(error) and exits with error.
 ├── MediaError     3    clip not found, missing frames, unreadable frame, write failed, unsupported format
 └── ColourError    3    unknown colour space, no or broken OCIO config
 
-`vimatte.engine.errors` adds BackendError (4), DeviceError (5) and Cancelled (130).
+`vimatte.engine.errors` adds BackendError (4), DeviceError (5), ShotsError (6) and Cancelled (130).
 """
 
 from __future__ import annotations
