@@ -53,8 +53,7 @@ def matte(node: Any) -> None:
             steps = [Step(kind="tracks-edit", title="Correcting tracks", fields=fields)]
         else:
             steps = _finding(plan)
-        run = plan.matting(redo=bool(node["redo"].value()))
-        steps.append(Step(kind="run", title=f"Matting {plan.plate.node}", fields=run))
+        steps.append(Step(kind="run", title=f"Matting {plan.plate.node}", fields=plan.matting()))
         _start(node, plan, title="Matte", steps=steps, finish=_matted)
 
     _guarded(action)

@@ -98,6 +98,8 @@ class Plan:
     plate: Plate
     asked: tuple[int, ...]
     """Numbers of the frames in the range, there or not; none for a still."""
+    redo: bool = False
+    """Whether whole frames are made anew."""
 
     @property
     def tracks(self) -> Path:
@@ -108,10 +110,10 @@ class Plan:
         """Fields of the request that finds people."""
         return {"job": {**self.job, "overwrite": True}, "folder": str(self.tracks)}
 
-    def matting(self, *, redo: bool) -> dict[str, Any]:
+    def matting(self) -> dict[str, Any]:
         """Fields of the request that mattes the people of the tracks."""
         job = {k: v for k, v in self.job.items() if k not in ("masks", "max_instances", "prompt", "vis")}
-        return {"job": {**job, "tracks": str(self.tracks), ("overwrite" if redo else "resume"): True}}
+        return {"job": {**job, "tracks": str(self.tracks), ("overwrite" if self.redo else "resume"): True}}
 
     def written(self, people: Iterable[Mapping[str, Any]], numbers: Sequence[int]) -> Written:
         """Say how the layers of `people` in the frames `numbers` are to be shown over the plate.
@@ -198,7 +200,7 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
         job["frames"] = in_runs(n for n in there if first <= n <= last) or f"{first}-{last}"
         if plate.kind == "movie":
             job["start_frame"] = 1
-    return Plan(job=job, folder=folder, plate=plate, asked=asked)
+    return Plan(job=job, folder=folder, plate=plate, asked=asked, redo=settings.redo)
 
 
 def in_runs(numbers: Iterable[int]) -> str:
