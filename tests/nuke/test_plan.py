@@ -26,8 +26,8 @@ PLATE = Plate(node="Read1", file="/plates/sh.%04d.exr", first=1001, last=1010)
 PEOPLE = [{"id": 1, "name": "anna"}, {"id": 4, "name": "bruno"}]
 
 
-def planned(plate: Plate = PLATE, *, colour: Colour = NUKES_OWN, **settings: Any) -> Plan:
-    return make_plan(replace(SETTINGS, **settings), plate, colour=colour)
+def planned(read: Plate = PLATE, **settings: Any) -> Plan:
+    return make_plan(replace(SETTINGS, **settings), read, colour=NUKES_OWN)
 
 
 def test_a_sequence_becomes_a_job_that_the_engine_takes() -> None:
@@ -46,27 +46,27 @@ def test_a_sequence_becomes_a_job_that_the_engine_takes() -> None:
         "frames": "1001-1010",
         "working_space": "source",
     }
-    for fields in (plan.finding(), plan.matting(redo=False), plan.matting(redo=True)):
+    for fields in (plan.finding(), plan.matting(), planned(redo=True).matting()):
         job_from_mapping(fields["job"])
 
 
 def test_every_knob_reaches_the_job() -> None:
     plan = planned(
-        masks="/m", finder="sam3", prompt="red car", matting="rvm", device="cuda", max_people=3, proxy=4, cryptomatte=False,
-        plate=True,
+        masks="/m", finder="sam3", prompt="red car", matting="rvm", device="cuda", max_people=3, proxy=4,
+        cryptomatte=False, plate=True,
     )  # fmt: skip
     wanted = {
         "masks": "/m", "vis": "sam3", "prompt": "red car", "matting": "rvm", "device": "cuda", "max_instances": 3,
         "proxy": 4, "cryptomatte": False, "plate": True,
     }  # fmt: skip
     assert {k: plan.job[k] for k in wanted} == wanted
-    finding, matting = plan.finding(), plan.matting(redo=False)
+    finding, matting = plan.finding(), plan.matting()
     assert finding["folder"] == str(plan.tracks)
     assert finding["job"] == {**plan.job, "overwrite": True}
     assert matting["job"]["tracks"] == str(plan.tracks)
     assert matting["job"]["resume"] is True
     assert {"masks", "vis", "prompt", "max_instances", "overwrite"}.isdisjoint(matting["job"]), "people are found"
-    again = plan.matting(redo=True)["job"]
+    again = planned(redo=True).matting()["job"]
     assert again["overwrite"] is True
     assert "resume" not in again
 
@@ -213,6 +213,6 @@ def test_sentences_speak_of_knobs() -> None:
     assert "--" not in said
     assert "Find people" in said
     assert summary(people=1, frames=1, folder="/f") == "1 frame of 1 person in /f."
-    assert summary(people=2, frames=3, folder="/f", missing="1003,1005-1006", warnings=["--frames 1-2 is long."]) == (
-        "3 frames of 2 people in /f.\nWithout layers, because the plate lacks them: 1003, 1005-1006.\nRange 1-2 is long."
+    assert summary(people=2, frames=3, folder="/f", missing="3,5-6", warnings=["--frames 1-2 is long."]) == (
+        "3 frames of 2 people in /f.\nWithout layers, because the plate lacks them: 3, 5-6.\nRange 1-2 is long."
     )
