@@ -8,13 +8,10 @@ import cv2
 import numpy as np
 import OpenImageIO as oiio
 import pytest
-import torch
 from safetensors.torch import save_file
 
-from vimatte.engine.matting.msg_vim.network import Network
-
 from support import cli_runner as runner
-from support.recipe_weights import MSG_VIM, recipe_weights
+from support.recipe_weights import msg_vim_weights
 
 FRAMES = range(1001, 1005)
 
@@ -22,11 +19,9 @@ FRAMES = range(1001, 1005)
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache that holds the network's weights as `vimatte weights import` leaves them."""
-    with torch.device("meta"):
-        shapes = {name: tuple(value.shape) for name, value in Network().state_dict().items()}
     folder = tmp_path / "weights"
     (folder / "msg_vim").mkdir(parents=True)
-    save_file(recipe_weights(shapes, MSG_VIM), folder / "msg_vim" / "model.safetensors")
+    save_file(msg_vim_weights(), folder / "msg_vim" / "model.safetensors")
     monkeypatch.setenv("VIMATTE_WEIGHTS", str(folder))
     return folder
 

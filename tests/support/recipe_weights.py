@@ -9,12 +9,16 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+
+from vimatte.engine.matting.instmatt.network import InstMatt
+from vimatte.engine.matting.msg_vim.network import Network as MsgVimNetwork
 
 SPECTRAL_STEPS = 2
 """So few that the vectors have not converged: whoever ignores the stored ones gets other numbers."""
@@ -67,6 +71,24 @@ INSTMATT = Recipe(
 def shapes_of(keys: Path) -> dict[str, tuple[int, ...]]:
     """Entry -> shape, from a `keys*.json`."""
     return {name: tuple(entry["shape"]) for name, entry in json.loads(keys.read_text()).items()}
+
+
+@cache
+def msg_vim_weights() -> dict[str, Tensor]:
+    """MSG-VIM's, without files; treat them as read-only."""
+    return _of(MsgVimNetwork, MSG_VIM)
+
+
+@cache
+def instmatt_weights() -> dict[str, Tensor]:
+    """InstMatt's with its refiner, without files; treat them as read-only."""
+    return _of(InstMatt, INSTMATT)
+
+
+def _of(network: type[nn.Module], recipe: Recipe) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        shapes = {name: tuple(value.shape) for name, value in network().state_dict().items()}
+    return recipe_weights(shapes, recipe)
 
 
 def draw(name: str) -> np.random.Generator:
