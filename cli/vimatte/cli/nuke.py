@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ from vimatte.cli.talk import guarded
 from vimatte.engine.errors import ConfigError, MediaError
 
 if TYPE_CHECKING:
-    from vimatte.plugin.nuke.vimatte_glue.graph import Knob, Person, Written
+    from vimatte.ocio.output_pattern import OutputPattern
+    from vimatte.plugin.nuke.vimatte_glue.graph import Knob, Written
 
 __all__ = ["nuke"]
 
@@ -57,53 +57,64 @@ def nuke(layers: Path, out: Path, overwrite: bool) -> None:
 
 def _written(layers: Path) -> tuple[Written, dict[str, Knob]]:
     """Look at the files: what a script needs to know of them, and the knobs of its Root."""
-    from vimatte.ocio.output_pattern import OutputPattern
     from vimatte.plugin.nuke.vimatte_glue.graph import Written
     from vimatte.plugin.nuke.vimatte_glue.paths import plain_path
 
-    pattern, files = _files(layers)
-    first = next(iter(files.values()))
-    header = _header(first)
-    root: dict[str, Knob] = {}
-    numbers: tuple[int, ...] = ()
-    if pattern != first:
-        numbers = tuple(files)
-        root = {"frame": numbers[0], "first_frame": numbers[0], "last_frame": numbers[-1], "lock_range": True}
-    if header["fps"]:
-        root["fps"] = f"{header['fps']:.6g}"
-    root["format"] = header["format"]
-    crypto = OutputPattern.parse(pattern, still=not numbers).sibling("crypto")
-    token = "#" * crypto.digits
-    crypto_path = crypto.path(numbers[0] if numbers else 0)
-    crypto_name = f"{crypto.stem}{crypto.separator}{token}{crypto.suffix}.exr" if numbers else crypto_path.name
-    people: tuple[Person, ...] = header["people"]
-    written = Written(
-        file=plain_path(pattern.absolute()),
-        people=people,
-        numbers=numbers,
-        gaps=bool(numbers) and len(numbers) != numbers[-1] - numbers[0] + 1,
-        coloured=header["coloured"],
-        format=header["format"],
-    )
-    if crypto_path.is_file():
-        written = replace(written, crypto=plain_path(pattern.absolute().with_name(crypto_name)))
-    return written, root
-
-
-def _files(layers: Path) -> tuple[Path, Mapping[int, Path]]:
-    """Find the layers: their name with `#` for digits, or of a still its own, and the file of each frame."""
-    from vimatte.ocio.sequence import find_sequence
-
     if layers.is_dir() or layers.suffix.lower() != ".exr":
         raise ConfigError(f"'{layers}' names no layers; type for instance vimatte nuke layers.exr --out comp.nk")
-    found = find_sequence(layers)
-    if found is None and layers.is_file():
-        return layers, {0: layers}
-    if found is None:
-        found = find_sequence(layers.with_name(f"{layers.stem}.####{layers.suffix}"))
-    if found is None or not found.files:
-        raise MediaError(f"No layers were found at '{layers}'; look at what vim-batch was given as --out.")
-    return found.pattern, found.files
+    pattern = _pattern(layers.absolute())
+    numbers = tuple(_numbers(pattern)) if pattern.numbered else ()
+    if pattern.numbered and not numbers:
+        raise MediaError(f"No layers were found at '{layers}'; give what vim-batch was given as --out.")
+    first = numbers[0] if numbers else 0
+    header = _header(pattern.path(first))
+    crypto = pattern.sibling("crypto")
+    written = Written(
+        file=plain_path(_with_token(pattern)),
+        people=header["people"],
+        numbers=numbers,
+        gaps=bool(numbers) and len(numbers) != numbers[-1] - first + 1,
+        coloured=header["coloured"],
+        crypto=plain_path(_with_token(crypto)) if crypto.path(first).is_file() else "",
+        format=header["format"],
+    )
+    root: dict[str, Knob] = {}
+    if numbers:
+        root = {"frame": first, "first_frame": first, "last_frame": numbers[-1], "lock_range": True}
+    if header["fps"]:
+        root["fps"] = f"{header['fps']:.6g}"
+    return written, {**root, "format": header["format"]}
+
+
+def _pattern(layers: Path) -> OutputPattern:
+    """Read the name as the command that wrote it did; a name that is there may be one of its frames, or a still."""
+    from vimatte.ocio.output_pattern import OutputPattern
+    from vimatte.ocio.sequence import split_number
+
+    if not layers.is_file():
+        return OutputPattern.parse(layers)
+    part = split_number(layers.name)
+    if part is None:
+        return OutputPattern.parse(layers, still=True)
+    return OutputPattern.parse(layers.with_name(f"{part.head}{'#' * part.digits}{part.tail}"))
+
+
+def _numbers(pattern: OutputPattern) -> list[int]:
+    head, tail = re.escape(f"{pattern.stem}{pattern.separator}"), re.escape(f"{pattern.suffix}.exr")
+    # A minus takes the place of a digit: frame -5 is -005.
+    number = f"\\d{{{pattern.digits},}}|-\\d{{{max(1, pattern.digits - 1)},}}"
+    ours = re.compile(f"{head}({number}){tail}")
+    try:
+        names = [path.name for path in pattern.folder.iterdir()]
+    except OSError as error:
+        raise MediaError(f"The folder '{pattern.folder}' cannot be listed ({error.strerror}).") from error
+    return sorted(n for name in names if (found := ours.fullmatch(name)) for n in [int(found[1])])
+
+
+def _with_token(pattern: OutputPattern) -> Path:
+    if not pattern.numbered:
+        return pattern.path(0)
+    return pattern.folder / f"{pattern.stem}{pattern.separator}{'#' * pattern.digits}{pattern.suffix}.exr"
 
 
 def _header(path: Path) -> dict[str, Any]:
