@@ -146,7 +146,7 @@ def farm_job(job: MatteJob, *, chunk: int, needs: Needs | None = None, worker: W
     open_model(fixed, device="cpu")
     chunks_of(frames, chunk)
     writing = _Writing()
-    program = _program(worker, writing, folders=(fixed.shot.absolute().parent, pattern.folder.absolute()), needs=needs)
+    program = _program(worker, writing, needs=needs)
     shot_slot = writing.path("Shot", fixed.shot, "The plate")
     out = Parameter(
         name="OutDir", value=str(pattern.folder.absolute()), about="Folder of the layers", kind="PATH",
@@ -161,6 +161,9 @@ def farm_job(job: MatteJob, *, chunk: int, needs: Needs | None = None, worker: W
     missing = ("--missing", fixed.missing)
     output = _output(fixed, writing)
     track = ("track", shot_slot, "--out", tracks_slot, "--frames", frames_slot, *missing, *opening)
+    finding = _finding(fixed, writing)
+    if worker.container is not None:
+        writing.put("ContainerBind", _folders(writing.parameters), "Folders that the container sees, with commas")
     return FarmJob(
         name=pattern.folder.absolute().name + "/" + pattern.stem,
         job=fixed,
@@ -168,7 +171,7 @@ def farm_job(job: MatteJob, *, chunk: int, needs: Needs | None = None, worker: W
         chunk=chunk,
         needs=needs,
         program=program,
-        track=(*track, *_finding(fixed, writing), "--device", device_slot, "--resume"),
+        track=(*track, *finding, "--device", device_slot, "--resume"),
         matte=(
             *("matte", shot_slot, "--tracks", tracks_slot, "--out", out_slot, "--frames", CHUNK, *missing, *opening),
             *("--device", device_slot, *output, "--resume"),
@@ -227,7 +230,7 @@ def _output(job: MatteJob, writing: _Writing) -> tuple[str, ...]:
     return (*args, *(["--cryptomatte"] if job.cryptomatte else []))
 
 
-def _program(worker: Worker, writing: _Writing, *, folders: tuple[Path, Path], needs: Needs) -> tuple[str, ...]:
+def _program(worker: Worker, writing: _Writing, *, needs: Needs) -> tuple[str, ...]:
     program = writing.put("Program", worker.program, "The vimatte command on the worker")
     if worker.conda is not None:
         flag = "-p" if os.sep in worker.conda or "/" in worker.conda else "-n"
@@ -235,11 +238,15 @@ def _program(worker: Worker, writing: _Writing, *, folders: tuple[Path, Path], n
         return ("conda", "run", "--no-capture-output", flag, slot, program)
     if worker.container is not None:
         image = writing.put("Container", worker.container, "Apptainer image that holds vimatte")
-        shared = ",".join(dict.fromkeys(map(str, folders)))
-        bind = writing.put("ContainerBind", shared, "Folders that the container sees, with commas")
         gpu = ("--nv",) if needs.gpu_memory else ()
-        return ("apptainer", "exec", *gpu, "--bind", bind, image, program)
+        return ("apptainer", "exec", *gpu, "--bind", "{{Param.ContainerBind}}", image, program)
     return (program,)
+
+
+def _folders(parameters: list[Parameter]) -> str:
+    """Every folder that the job reads or writes."""
+    paths = [(Path(one.value), one.object_type) for one in parameters if one.kind == "PATH"]
+    return ",".join(dict.fromkeys(str(path if kind == "DIRECTORY" else path.parent) for path, kind in paths))
 
 
 def _literal(text: str) -> str:
