@@ -71,6 +71,14 @@ def test_every_knob_reaches_the_job() -> None:
     assert "resume" not in again
 
 
+def test_the_working_space_matters_only_to_a_plate_that_is_written() -> None:
+    managed = Colour(managed_by_ocio=True, working="ACES - ACEScg")
+    read = replace(PLATE, colorspace="ACEScct")
+    for plate, working in ((True, "ACES - ACEScg"), (False, "source")):
+        job = make_plan(replace(SETTINGS, plate=plate), read, colour=managed).job
+        assert (job["in_space"], job["working_space"]) == ("ACEScct", working)
+
+
 def test_a_movie_is_counted_from_one_and_a_still_has_no_numbers() -> None:
     movie = planned(replace(PLATE, file="/plates/sh.MOV", first=5, last=9))
     assert (movie.job["start_frame"], movie.job["frames"]) == (1, "5-9")

@@ -21,7 +21,8 @@ EXE_PATH = "/opt/Nuke15.1v1/Nuke15.1"
 messages: list[str] = []
 printed: list[str] = []
 bars: list[ProgressTask] = []
-layers: dict[str, tuple[str, ...]] = {}
+added: dict[str, tuple[str, ...]] = {}
+"""Layers of the script, by name."""
 commands: dict[str, str] = {}
 on_close: list[Callable[[], None]] = []
 cancel_bars = False
@@ -40,7 +41,7 @@ def reset() -> None:
     """Make everything as in a Nuke that was just started."""
     global GUI, cancel_bars, _root
     GUI, cancel_bars = True, False
-    for kept in (messages, printed, bars, layers, commands, on_close, _this, _groups, _selected):
+    for kept in (messages, printed, bars, added, commands, on_close, _this, _groups, _selected):
         kept.clear()
     while not _calls.empty():
         _calls.get_nowait()
@@ -66,12 +67,18 @@ def press(node: Node, button: str) -> None:
     knob = node[button]
     assert isinstance(knob, PyScript_Knob)
     _this.append(node)
+    # What a group's button does happens inside the group, unless it says otherwise.
+    inside = isinstance(node, Group)
+    if inside:
+        _groups.append(node)
     try:
         import sys
 
         exec(compile(knob.command, button, "exec"), {"nuke": sys.modules["nuke"]})
     finally:
         _this.pop()
+        if inside:
+            _groups.pop()
 
 
 def select(node: Node) -> None:
@@ -138,6 +145,11 @@ class Multiline_Eval_String_Knob(Knob):  # noqa: N801
 
 
 class File_Knob(Knob):  # noqa: N801
+    def evaluate(self) -> str | None:
+        text = self.getEvaluatedValue()
+        assert text is None or "#" not in text, "the current frame would come in"
+        return text
+
     def getEvaluatedValue(self) -> str | None:  # noqa: N802
         _on_main()
         text = str(self._value)
@@ -177,12 +189,12 @@ class _Mappings(Knob):
         for side, read, written in value:
             assert side == 0
             assert written in _RGBA
-            assert any(read in channels for channels in layers.values()), f"no layer has the channel {read}"
+            assert any(read in channels for channels in added.values()), f"no layer has the channel {read}"
 
 
 class _Layer(Knob):
     def _check(self, value: Any) -> None:
-        assert value in layers, f"there is no layer {value!r}"
+        assert value in added, f"there is no layer {value!r}"
 
 
 class Node:
@@ -245,6 +257,8 @@ class Node:
     def setInput(self, at: int, node: Node | None) -> bool:  # noqa: N802
         _on_main()
         assert at == 0
+        if isinstance(self, Group):
+            assert any(n.Class() == "Input" for n in self.children), "a group without an Input has no input"
         self._inputs[at] = node
         return True
 
@@ -357,7 +371,13 @@ class Layer:
     def __init__(self, name: str, channels: list[str]) -> None:
         _on_main()
         assert all(c.rpartition(".")[0] == name for c in channels)
-        layers[name] = tuple(channels)
+        assert name not in added, f"the layer {name} is there"
+        added[name] = tuple(channels)
+
+
+def layers() -> list[str]:
+    _on_main()
+    return ["rgba", "depth", *added]
 
 
 class _Menu:
@@ -373,6 +393,11 @@ class _Menu:
 
 def menu(name: str) -> _Menu:
     return _Menu(name)
+
+
+def selectedNodes() -> list[Node]:  # noqa: N802
+    _on_main()
+    return list(_selected)
 
 
 def root() -> Root:
@@ -398,9 +423,8 @@ def allNodes() -> list[Node]:  # noqa: N802
 
 def createNode(kind: str, *, inpanel: bool = True) -> Node:  # noqa: N802
     _on_main()
+    # A group that was just made has no Input in it, so it is not connected.
     made = Group() if kind == "Group" else Node(kind)
-    if _selected:
-        made.setInput(0, _selected[0])
     _selected[:] = [made]
     return made
 

@@ -13,7 +13,7 @@ from . import node as nodes
 from .errors import UserError
 from .graph import build_graph
 from .people import edits_of, people_text
-from .place import place
+from .place import node_named, place
 from .plan import Plan, in_runs, make_plan
 from .session import current
 from .state import State
@@ -95,7 +95,7 @@ def _start(
 
 
 def _end(name: str, plan: Plan, outcome: Outcome, finish: Callable[[Any, Plan, Outcome], None]) -> None:
-    node = nuke.toNode(name)
+    node = node_named(name)
     if node is None:
         raise UserError(f"The node {name} is gone; what was written is in {plan.folder}.")
     if outcome.people is not None:

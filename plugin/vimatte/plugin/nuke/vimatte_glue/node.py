@@ -21,11 +21,15 @@ _LONGEST_CHAIN = 1000
 
 def create() -> Any:
     """Make one, fed by the selected node; what comes in goes out."""
+    selected = nuke.selectedNodes()
     group = nuke.createNode("Group", inpanel=False)
     group.setName(_NAME)
     with group:
         plate = nuke.nodes.Input(name="plate")
         nuke.nodes.Output(name="Output1", inputs=[plate])
+    if selected:
+        # Not done by `createNode`: without an Input in it a group has no input.
+        group.setInput(0, selected[0])
     for spec in KNOBS:
         group.addKnob(_knob(spec))
     if nuke.GUI:
@@ -124,7 +128,8 @@ def _path(knob: Any) -> str:
 
 
 def _whole(knob: Any) -> str:
-    return whole_path(_path(knob), project=_path(nuke.root()["project_directory"]))
+    project = str(nuke.root()["project_directory"].evaluate() or "").replace("\\", "/").strip()
+    return whole_path(_path(knob), project=project)
 
 
 def _disabled(node: Any) -> bool:

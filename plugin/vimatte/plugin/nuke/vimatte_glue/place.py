@@ -9,23 +9,24 @@ import nuke
 from .graph import Graph, Knob, Mappings, Node, changes_to
 from .state import State
 
-__all__ = ["names_beside", "place"]
+__all__ = ["node_named", "place"]
 
 
-def names_beside(node: Any) -> set[str]:
-    """Names of all nodes in the group that `node` is in."""
-    with _parent(node):
-        return {str(n.name()) for n in nuke.allNodes()}
+def node_named(full_name: str) -> Any:
+    """Look a node up by its full name, whatever group a button stands in; None when it is gone."""
+    with nuke.root():
+        return nuke.toNode(full_name)
 
 
 def place(node: Any, graph: Graph, *, state: State) -> dict[str, str]:
     """Make the nodes, or bring them up to date; returns role -> name. Places and wires of nodes that stay are kept."""
-    there = names_beside(node)
-    changes = changes_to(graph, made=state.nodes_of(node.name(), there=there), there=there)
     made: dict[str, str] = {}
     with _parent(node):
+        there = {str(n.name()) for n in nuke.allNodes()}
+        changes = changes_to(graph, made=state.nodes_of(node.name(), there=there), there=there)
         for layer in graph.layers:
-            nuke.Layer(layer.name, list(layer.channels))
+            if layer.name not in nuke.layers():
+                nuke.Layer(layer.name, list(layer.channels))
         for name, wanted in changes.update.items():
             old = nuke.toNode(name)
             _set(old, wanted)
@@ -37,9 +38,9 @@ def place(node: Any, graph: Graph, *, state: State) -> dict[str, str]:
             new = getattr(nuke.nodes, wanted.kind)()
             new.setName(wanted.name)
             new.setXYpos(wanted.x, wanted.y)
-            _set(new, wanted)
             if wanted.source:
                 new.setInput(0, nuke.toNode(made[wanted.source]))
+            _set(new, wanted)
             made[wanted.role] = str(new.name())
         for name in changes.obsolete:
             old = nuke.toNode(name)
@@ -65,4 +66,4 @@ def _value(value: Knob) -> Any:
 
 def _parent(node: Any) -> Any:
     above, _, _ = node.fullName().rpartition(".")
-    return nuke.toNode(above) if above else nuke.root()
+    return node_named(above) if above else nuke.root()

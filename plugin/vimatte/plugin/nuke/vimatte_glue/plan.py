@@ -185,6 +185,8 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
         "proxy": settings.proxy,
         **colour_of(colour, colorspace=plate.colorspace, raw=plate.raw, from_read=settings.from_read),
     }
+    if not settings.plate:
+        job["working_space"] = "source"
     if settings.masks:
         job["masks"] = settings.masks
     if settings.prompt:

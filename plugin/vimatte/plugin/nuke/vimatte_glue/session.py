@@ -23,7 +23,8 @@ class _Bar:
 
     def show(self, line: str, fraction: float) -> None:
         self._task.setMessage(line)
-        self._task.setProgress(int(100 * fraction))
+        # A task at 100 counts as over, and there may be another phase.
+        self._task.setProgress(min(99, int(100 * fraction)))
 
     def cancelled(self) -> bool:
         return bool(self._task.isCancelled())
