@@ -153,7 +153,7 @@ class _State:
 
     def __init__(self, recipe: Recipe, network: nn.Module) -> None:
         self.network = network
-        self.optimiser = optimiser_for(recipe.optimiser, network.named_parameters())
+        self.optimiser = optimiser_for(recipe.optimiser, network.named_parameters(), paces=recipe.paces)
         self.step = 0
         self.clip_mean: float | None = None
         self.ema: dict[str, Tensor] = {}
@@ -224,7 +224,7 @@ def _take(state: _State, recipe: Recipe, run: Run, source: Iterator[Batch]) -> t
     network, optimiser = state.network, state.optimiser
     rate = recipe.schedule.rate(state.step, steps=run.steps)
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["pace"]
     _to_training(network, recipe.frozen)
     optimiser.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -44,9 +44,19 @@ class AdamW:
 Optimiser: TypeAlias = Adam | AdamW
 
 
-def optimiser_for(settings: Optimiser, named: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
-    """Make the optimiser of all parameters that are trained, in their order; the rate is set at every step."""
-    trained = [parameter for _, parameter in named if parameter.requires_grad]
+def optimiser_for(
+    settings: Optimiser, named: Iterable[tuple[str, nn.Parameter]], *, paces: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Make the optimiser of all parameters that are trained; the rate is set at every step, times a group's `pace`.
+
+    `paces` gives children whose rate is another multiple of the schedule's than 1.
+    """
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            pace = (paces or {}).get(name.partition(".")[0], 1.0)
+            groups.setdefault(pace, []).append(parameter)
+    trained = [{"params": parameters, "pace": pace} for pace, parameters in groups.items()]
     match settings:
         case Adam(betas=betas):
             return torch.optim.Adam(trained, lr=0.0, betas=betas)

@@ -13,7 +13,20 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-__all__ = ["HARDEST", "INSTMATT", "I_HIM50K", "OAVM", "PROTOCOLS", "VIM50", "V_HIM2K5", "Level", "Protocol", "weighted"]
+__all__ = [
+    "CROSSINGS",
+    "HARDEST",
+    "INSTMATT",
+    "I_HIM50K",
+    "LITE",
+    "OAVM",
+    "PROTOCOLS",
+    "VIM50",
+    "V_HIM2K5",
+    "Level",
+    "Protocol",
+    "weighted",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,8 @@ class Protocol:
     """At least one."""
     merged: bool = False
     """OAVM's Sequential Foreground Merging: one person's alpha, or that of two together, is the truth."""
+    crossing: bool = False
+    """Clips of `crossings`, where people walk past each other; one level says how many there are, no more."""
 
     def pick(self, rng: Generator) -> tuple[Level, int]:
         """Draw a level and a number of people."""
@@ -110,5 +125,22 @@ INSTMATT = Protocol(
 OAVM = Protocol(name="oavm", levels=(Level(name="merged", share=1, people=((2, 1),), high=0.85),), merged=True)
 """OAVM, section 3.5: a second clip behind the first with probability 0.4."""
 
-PROTOCOLS = {p.name: p for p in (VIM50, I_HIM50K, V_HIM2K5, HARDEST, INSTMATT, OAVM)}
+LITE = Protocol(
+    name="lite",
+    levels=(
+        Level(name="alone", share=15, people=((1, 1),)),
+        Level(name="apart", share=20, people=((2, 0.7), (3, 0.3))),
+        Level(name="crossing", share=65, people=((2, 0.60), (3, 0.40)), low=0.03, high=0.70),
+    ),
+)
+"""Ours, for the networks that ship: mostly people one before the other, some alone, since most shots have one."""
+
+CROSSINGS = Protocol(
+    name="crossings",
+    levels=(Level(name="walking", share=1, people=((1, 0.12), (2, 0.45), (3, 0.30), (4, 0.13))),),
+    crossing=True,
+)
+"""Ours, for carrying masks from frame to frame."""
+
+PROTOCOLS = {p.name: p for p in (VIM50, I_HIM50K, V_HIM2K5, HARDEST, INSTMATT, OAVM, LITE, CROSSINGS)}
 """Every protocol by its name."""

@@ -12,10 +12,24 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from vimatte.engine.training import guidance
+from vimatte.engine.training.data.guide import coarse
 
 __all__ = ["Kind", "MaskChange", "broken"]
 
-Kind = Literal["erode or dilate", "erase", "paste", "merge", "temporal", "coarse"]
+Kind = Literal[
+    "erode or dilate",
+    "erase",
+    "paste",
+    "merge",
+    "temporal",
+    "coarse",
+    "blobs",
+    "polygons",
+    "shift",
+    "lag",
+    "drop out",
+    "salt and pepper",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +42,8 @@ class MaskChange:
     """In how many of the clips."""
     strength: float
     """How much, 0 to 1; `training.guidance` says what it means for each kind."""
+    least: float | None = None
+    """Where it is given, each clip's strength is drawn between it and `strength`."""
 
 
 def broken(alphas: NDArray[np.float32], changes: Sequence[MaskChange], *, rng: Generator) -> NDArray[np.bool_]:
@@ -35,7 +51,8 @@ def broken(alphas: NDArray[np.float32], changes: Sequence[MaskChange], *, rng: G
     clip = np.asarray(alphas > 0.5)
     for change in changes:
         if rng.random() < change.odds:
-            clip = _CHANGES[change.kind](clip, rng, strength=change.strength)
+            strength = change.strength if change.least is None else float(rng.uniform(change.least, change.strength))
+            clip = _CHANGES[change.kind](clip, rng, strength=strength)
     return clip
 
 
@@ -51,6 +68,11 @@ def _coarse(clip: NDArray[np.bool_], rng: Generator, *, strength: float) -> NDAr
     return out
 
 
+def _blobs(clip: NDArray[np.bool_], rng: Generator, *, strength: float) -> NDArray[np.bool_]:
+    """Masks as a small network finds them (`training.data.guide.coarse`)."""
+    return coarse(clip.astype(np.float32), rng, strength=strength)
+
+
 _CHANGES: dict[Kind, Callable[..., NDArray[np.bool_]]] = {
     "erode or dilate": guidance.each_frame(guidance.erode_or_dilate),
     "erase": guidance.each_frame(guidance.erase),
@@ -58,4 +80,10 @@ _CHANGES: dict[Kind, Callable[..., NDArray[np.bool_]]] = {
     "merge": guidance.merge,
     "temporal": guidance.temporal_guidance,
     "coarse": _coarse,
+    "blobs": _blobs,
+    "polygons": guidance.each_frame(guidance.polygons),
+    "shift": guidance.each_frame(guidance.shift),
+    "lag": guidance.lag,
+    "drop out": guidance.drop_out,
+    "salt and pepper": guidance.each_frame(guidance.salt_and_pepper),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -96,6 +96,8 @@ class Recipe:
     """How much the averaged weights keep at each step; None: the last weights are the result. No paper averages."""
     frozen: tuple[str, ...] = ()
     """Names of children that are not trained and stay in evaluation."""
+    paces: Mapping[str, float] = field(default_factory=dict)
+    """Names of children that learn at another multiple of the schedule's rate than 1."""
     start: str | None = None
     """What its authors began with, in words; `vimatte train --start FILE` begins with such weights."""
 

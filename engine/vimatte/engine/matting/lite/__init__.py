@@ -1,0 +1,1 @@
+"""`lite`: the matting network that comes with the program."""
