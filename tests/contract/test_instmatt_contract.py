@@ -1,40 +1,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vimatte.engine.errors import BackendError, DeviceError
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.matting.instmatt import model as module
 from vimatte.engine.matting.instmatt.model import InstMattMatting
-from vimatte.engine.matting.instmatt.network import InstMatt
 from vimatte.engine.matting.model import MattingModel
-from vimatte.engine.testing.matting_contract import MattingContract, tracks_of
+from vimatte.engine.testing.matting_contract import tracks_of
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 
-from support.recipe_weights import INSTMATT, recipe_weights
+from support.recipe_weights import instmatt_weights
+from support.weights_contract import WeightsContract, slow
 
 
-class TestInstMatt(MattingContract):
-    trained = False
+@slow("test_any_chunking_gives_the_same_bytes", "test_memory_does_not_grow_with_the_shot")
+class TestInstMatt(WeightsContract):
+    weight_set, command = "instmatt", "vimatte weights import instmatt"
+    # What is left are the weights of the first stage.
+    without, refusal = "refiner.", r"8 missing: refiner\.split\.weight"
+    step, advice = (module, "infer"), "2 people at 56x40"
 
-    def make(self) -> MattingModel:
-        return InstMattMatting(device="cpu", state=_weights())
+    def weights(self) -> dict[str, Tensor]:
+        return instmatt_weights()
 
-    @pytest.mark.slow
-    def test_any_chunking_gives_the_same_bytes(self) -> None:
-        super().test_any_chunking_gives_the_same_bytes()
-
-    @pytest.mark.slow
-    def test_memory_does_not_grow_with_the_shot(self) -> None:
-        super().test_memory_does_not_grow_with_the_shot()
+    def open(self, state: dict[str, Tensor] | None) -> MattingModel:
+        return InstMattMatting(device="cpu", state=state)
 
 
 def test_more_than_ten_people() -> None:
@@ -77,7 +73,7 @@ def test_the_same_mask_twice_is_shared() -> None:
 
 def test_large_pictures_are_matted_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONG_SIDE", 32)
-    model = InstMattMatting(state=_weights())
+    model = InstMattMatting(state=instmatt_weights())
     seen: list[tuple[int, ...]] = []
     model._network.register_forward_hook(lambda _module, given, _result: seen.append(tuple(given[0].shape)))
     picture, tracks = _shot(_two_people())
@@ -86,52 +82,6 @@ def test_large_pictures_are_matted_smaller(monkeypatch: pytest.MonkeyPatch) -> N
     assert seen == [(1, 6, 96, 96)] * 2
     assert frame.alphas.shape == (2, 40, 64)
     assert model.settings["long_side"] == 32
-
-
-def test_settings_name_the_weights() -> None:
-    state = _weights()
-    name = "refiner.head.bias"
-    other = {**state, name: state[name] + 1.0}
-    settings = [InstMattMatting(state=weights).settings for weights in (state, other)]
-    assert len(str(settings[0]["weights.instmatt"])) == 64
-    assert settings[0]["weights.instmatt"] != settings[1]["weights.instmatt"]
-
-
-def test_weights_given_are_left_alone() -> None:
-    state = _weights()
-    before = {name: value.clone() for name, value in state.items()}
-    _matte(_two_people())
-    assert all(torch.equal(state[name], before[name]) for name in before)
-
-
-def test_weights_of_the_first_stage_are_refused() -> None:
-    first = {name: value for name, value in _weights().items() if not name.startswith("refiner.")}
-    with pytest.raises(BackendError, match=r"8 missing: refiner\.split\.weight"):
-        InstMattMatting(state=first)
-
-
-def test_missing_weights_are_one_sentence(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path_factory.mktemp("empty")))
-    with pytest.raises(BackendError, match="vimatte weights import instmatt"):
-        InstMattMatting()
-
-
-def test_too_little_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(module, "infer", full)
-    with pytest.raises(DeviceError, match="2 people at 64x40"):
-        _matte(_two_people())
-
-
-@cache
-def _weights() -> dict[str, Tensor]:
-    with torch.device("meta"):
-        shapes = {name: tuple(value.shape) for name, value in InstMatt().state_dict().items()}
-    return recipe_weights(shapes, INSTMATT)
 
 
 def _two_people() -> list[BoolMask | None]:
@@ -149,5 +99,5 @@ def _shot(masks: Sequence[BoolMask | None]) -> tuple[NDArray[np.float32], TrackS
 
 def _matte(masks: Sequence[BoolMask | None]) -> NDArray[np.float32]:
     picture, tracks = _shot(masks)
-    (frame,) = InstMattMatting(state=_weights()).mattes(MemoryShot([picture]), tracks, [1001])
+    (frame,) = InstMattMatting(state=instmatt_weights()).mattes(MemoryShot([picture]), tracks, [1001])
     return frame.alphas

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from vimatte.engine.errors import BackendError, DeviceError
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.maggie import MaggieMatting
@@ -20,11 +18,12 @@ from vimatte.engine.matting.maggie.network import Encoded, Maggie, Mattes
 from vimatte.engine.matting.maggie.pipeline import ends, network_masks, network_picture, restored, slide
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.refine.couple import couple
-from vimatte.engine.testing.matting_contract import MattingContract, crossing_shot, tracks_of
+from vimatte.engine.testing.matting_contract import crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 
 from support.maggie_weights import settled_weights
+from support.weights_contract import WeightsContract, slow
 
 SHORT = 64
 
@@ -40,34 +39,35 @@ def shared(video: bool) -> MaggieMatting:
     return MaggieMatting(device="cpu", state=weights(video), short_side=SHORT)
 
 
-class TestVideo(MattingContract):
-    trained = False
+class Shared(WeightsContract):
+    """Both networks; contract tests use one model, where they do not compare two."""
 
-    def make(self) -> MattingModel:
-        return shared(True)
+    video: bool
+    command = "vimatte weights pull maggie_video"
+    without, refusal = "aspp.", r"(image|video) network.*missing"
+    step, advice = (Maggie, "encode"), "--proxy 2"
 
-    @pytest.mark.slow
-    def test_any_chunking_gives_the_same_bytes(self) -> None:
-        super().test_any_chunking_gives_the_same_bytes()
+    def weights(self) -> dict[str, Tensor]:
+        return weights(self.video)
 
-    @pytest.mark.slow
-    def test_memory_does_not_grow_with_the_shot(self) -> None:
-        super().test_memory_does_not_grow_with_the_shot()
-
-    @pytest.mark.slow
-    def test_masks_beyond_reach_do_not_matter(self) -> None:
-        super().test_masks_beyond_reach_do_not_matter()
+    def open(self, state: dict[str, Tensor] | None) -> MattingModel:
+        if state is weights(self.video):
+            return shared(self.video)
+        return MaggieMatting(device="cpu", state=state, short_side=SHORT)
 
 
-class TestImage(MattingContract):
-    trained = False
+@slow(
+    "test_any_chunking_gives_the_same_bytes",
+    "test_memory_does_not_grow_with_the_shot",
+    "test_masks_beyond_reach_do_not_matter",
+)
+class TestVideo(Shared):
+    video, weight_set = True, "maggie_video"
 
-    def make(self) -> MattingModel:
-        return shared(False)
 
-    @pytest.mark.slow
-    def test_memory_does_not_grow_with_the_shot(self) -> None:
-        super().test_memory_does_not_grow_with_the_shot()
+@slow("test_memory_does_not_grow_with_the_shot")
+class TestImage(Shared):
+    video, weight_set = False, "maggie_image"
 
 
 def test_chunks_across_stretches_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,37 +181,8 @@ def test_slivers_are_made_smaller() -> None:
     assert model._size((1, 4000)) == (1, 4000)
 
 
-def test_settings_name_the_weights_and_the_size() -> None:
-    one, other = shared(False).settings, shared(True).settings
-    assert one["short_side"] == SHORT
-    assert len(str(one["weights.maggie_image"])) == 64
-    assert len(str(other["weights.maggie_video"])) == 64
-
-
-def test_weights_given_are_left_alone_and_wrong_ones_refused() -> None:
-    state = weights(False)
-    before = {key: value.clone() for key, value in state.items()}
-    MaggieMatting(state=state)
-    assert all(torch.equal(state[key], before[key]) for key in before)
-    fewer = {key: value for key, value in state.items() if not key.startswith("aspp.")}
-    with pytest.raises(BackendError, match=r"image network.*missing"):
-        MaggieMatting(state=fewer)
-
-
-def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path))
-    with pytest.raises(BackendError, match="vimatte weights pull maggie_video"):
-        MaggieMatting()
-
-
-def test_too_little_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    shot, tracks = _crossing(1)
-    monkeypatch.setattr(Maggie, "encode", full)
-    with pytest.raises(DeviceError, match="--proxy 2"):
-        list(shared(False).mattes(shot, tracks, [1001]))
+def test_settings_name_the_size() -> None:
+    assert shared(False).settings["short_side"] == SHORT
 
 
 def _watched() -> tuple[list[tuple[Tensor | None, int, Mattes]], Maggie]:

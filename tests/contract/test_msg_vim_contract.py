@@ -2,54 +2,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from vimatte.engine.errors import BackendError, DeviceError
 from vimatte.engine.masks import Rle
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.matting.msg_vim import model as module
 from vimatte.engine.matting.msg_vim.evaluation import Evaluation
 from vimatte.engine.matting.msg_vim.model import MsgVim
-from vimatte.engine.matting.msg_vim.network import Network
-from vimatte.engine.testing.matting_contract import MattingContract, crossing_shot, tracks_of
+from vimatte.engine.testing.matting_contract import crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 
-from support.recipe_weights import MSG_VIM, recipe_weights
+from support.recipe_weights import msg_vim_weights
+from support.weights_contract import WeightsContract, slow
 
 FIRST = 1001
 
 
-class TestMsgVim(MattingContract):
-    trained = False
+@slow(
+    "test_any_chunking_gives_the_same_bytes",
+    "test_memory_does_not_grow_with_the_shot",
+    "test_alphas_are_between_0_and_1_and_sum_to_at_most_1",
+)
+class TestMsgVim(WeightsContract):
+    weight_set, command = "msg_vim", "vimatte weights import msg_vim"
+    without, refusal = (
+        "decoder.layer4.0.tmp_network.",
+        r"MSG-VIM .*4 missing: decoder\.layer4\.0\.tmp_network\.ih\.weight",
+    )
+    step, advice = (Evaluation, "frame"), "2 people at 56x40"
 
-    def make(self) -> MattingModel:
-        return MsgVim(state=weights())
+    def weights(self) -> dict[str, Tensor]:
+        return msg_vim_weights()
 
-    @pytest.mark.slow
-    def test_any_chunking_gives_the_same_bytes(self) -> None:
-        super().test_any_chunking_gives_the_same_bytes()
-
-    @pytest.mark.slow
-    def test_memory_does_not_grow_with_the_shot(self) -> None:
-        super().test_memory_does_not_grow_with_the_shot()
-
-    @pytest.mark.slow
-    def test_alphas_are_between_0_and_1_and_sum_to_at_most_1(self) -> None:
-        super().test_alphas_are_between_0_and_1_and_sum_to_at_most_1()
-
-
-@cache
-def weights() -> dict[str, Tensor]:
-    with torch.device("meta"):
-        shapes = {name: tuple(value.shape) for name, value in Network().state_dict().items()}
-    return recipe_weights(shapes, MSG_VIM)
+    def open(self, state: dict[str, Tensor] | None) -> MattingModel:
+        return MsgVim(state=state)
 
 
 def crossing(count: int, *, away: dict[int, Sequence[int]] | None = None) -> tuple[MemoryShot, TrackSet]:
@@ -66,7 +58,7 @@ def matte(
     shot: MemoryShot, tracks: TrackSet, frames: Sequence[int] | None = None, model: MsgVim | None = None
 ) -> list[MatteFrame]:
     chosen = list(shot.frames) if frames is None else frames
-    return list((model or MsgVim(state=weights())).mattes(shot, tracks, chosen))
+    return list((model or MsgVim(state=msg_vim_weights())).mattes(shot, tracks, chosen))
 
 
 def test_frames_depend_on_those_before_in_their_chunk_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +75,7 @@ def test_frames_depend_on_those_before_in_their_chunk_only(monkeypatch: pytest.M
 
 def test_a_chunk_in_its_middle_is_the_same() -> None:
     shot, tracks = crossing(4)
-    model = MsgVim(state=weights())
+    model = MsgVim(state=msg_vim_weights())
     whole = matte(shot, tracks, model=model)
     for wanted in ([FIRST + 2], [FIRST + 1, FIRST + 3]):
         for found in matte(shot, tracks, wanted, model):
@@ -133,7 +125,7 @@ def test_more_than_ten_people(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_half_precision_is_close() -> None:
     """Autocast, as on a GPU; alphas and the thresholds they are held against stay float32."""
     shot, tracks = crossing(2)
-    model = MsgVim(state=weights())
+    model = MsgVim(state=msg_vim_weights())
     whole = matte(shot, tracks, model=model)
     with torch.autocast("cpu", torch.bfloat16):
         half = matte(shot, tracks, model=model)
@@ -157,44 +149,6 @@ def test_broken_pictures_do_not_spoil_the_frames_after() -> None:
     again = MemoryShot([broken, shot.picture(FIRST + 1), shot.picture(FIRST + 2)])
     for found in matte(again, tracks):
         assert found.alphas.any()
-
-
-def test_settings_name_the_weights() -> None:
-    name = "decoder.refine_OS1.3.bias"
-    other = {**weights(), name: weights()[name] + 1.0}
-    settings = [MsgVim(state=state).settings for state in (weights(), other)]
-    assert len(str(settings[0]["weights.msg_vim"])) == 64
-    assert settings[0]["weights.msg_vim"] != settings[1]["weights.msg_vim"]
-
-
-def test_weights_given_are_left_alone() -> None:
-    before = {name: value.clone() for name, value in weights().items()}
-    shot, tracks = crossing(1)
-    matte(shot, tracks)
-    assert all(torch.equal(value, before[name]) for name, value in weights().items())
-
-
-def test_weights_of_another_network_are_refused() -> None:
-    some = {name: value for name, value in weights().items() if "tmp_network" not in name}
-    with pytest.raises(BackendError, match=r"MSG-VIM .*4 missing: decoder\.layer4\.0\.tmp_network\.ih\.weight"):
-        MsgVim(state=some)
-
-
-def test_missing_weights_are_one_sentence(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VIMATTE_WEIGHTS", str(tmp_path_factory.mktemp("empty")))
-    with pytest.raises(BackendError, match="vimatte weights import msg_vim"):
-        MsgVim()
-
-
-def test_too_little_memory_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(Evaluation, "frame", full)
-    with pytest.raises(DeviceError, match="2 people at 56x40"):
-        matte(*crossing(1))
 
 
 def test_a_mask_corrected_within_reach_changes_later_frames() -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.matting.oavm import Oavm, OavmConfig
 from vimatte.engine.matting.oavm.network import OavmNetwork
-from vimatte.engine.testing.matting_contract import MattingContract
+
+from support.weights_contract import WeightsContract
 
 SMALL = OavmConfig(width=32, queries=4, heads=4)
 
@@ -20,8 +21,13 @@ def weights() -> dict[str, Tensor]:
         return OavmNetwork(SMALL).state_dict()
 
 
-class TestOavm(MattingContract):
-    trained = False
+class TestOavm(WeightsContract):
+    weight_set, command = "oavm", "vimatte weights import oavm"
+    without, refusal = "objects.queries", r"objects\.queries"
+    step, advice = (OavmNetwork, "encode"), "--proxy 2"
 
-    def make(self) -> MattingModel:
-        return Oavm(device="cpu", state=weights(), config=SMALL)
+    def weights(self) -> dict[str, Tensor]:
+        return weights()
+
+    def open(self, state: dict[str, Tensor] | None) -> MattingModel:
+        return Oavm(device="cpu", state=state, config=SMALL)
