@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,6 +90,37 @@ def test_tracks_are_kept_when_nothing_changed(made: Made) -> None:
     assert folder.stat().st_ino == before
     with pytest.raises(ConfigError, match="--resume"):
         list(run_tracking(replace(job, resume=False), folder))
+
+
+def test_a_task_that_was_run_twice_at_once_is_done_when_the_other_was_faster(made: Made, monkeypatch) -> None:
+    """Both look, see nothing, and save; the second finds the first one's folder in its way."""
+    folder = made.folder / "layers.tracks"
+    honest, looks = TrackSet.load, iter([MediaError("nothing there"), None])
+
+    def late(path: Path) -> TrackSet:
+        if path == folder and (fault := next(looks, None)) is not None:
+            raise fault
+        return honest(path)
+
+    def in_the_way(_self: TrackSet, _folder: Path) -> None:
+        raise MediaError("The tracks cannot be saved: Directory not empty.")
+
+    monkeypatch.setattr(TrackSet, "load", late)
+    monkeypatch.setattr(TrackSet, "save", in_the_way)
+    job = replace(made.job, tracks=None, masks=made.folder.parent / "plate" / "masks", resume=False, overwrite=True)
+    list(run_tracking(job, folder))
+    looks = iter([MediaError("nothing there"), MediaError("still nothing")])
+    with pytest.raises(MediaError, match="not empty"):
+        list(run_tracking(job, folder))
+
+
+def test_verify_clears_what_a_killed_save_left(made: Made) -> None:
+    old, new = made.folder / ".layers.tracks.abc", made.folder / ".layers.tracks.xyz"
+    for left in (old, new):
+        left.mkdir()
+    os.utime(old, (0, 0))
+    made.verify()
+    assert (old.exists(), new.exists()) == (False, True), "the other one may be saving now"
 
 
 def test_saved_tracks_are_copied_once(made: Made) -> None:

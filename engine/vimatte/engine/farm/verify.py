@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import shutil
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +24,7 @@ __all__ = ["MANIFEST_VERSION", "verify_layers"]
 
 MANIFEST_VERSION = 1
 
+_STALE_AFTER = 3600.0
 _SHOWN = 8
 """Frames whose faults are told one by one."""
 
@@ -57,10 +61,19 @@ def verify_layers(
         raise MediaError(_sentence(faults, frames))
     for where in kinds.values():
         remove_stale(where)
+    _remove_unfinished(pattern.beside(".tracks"))
     text = json.dumps(_manifest(tracks, frames, kinds=kinds, facts=facts), indent=1) + "\n"
     with whole_file(manifest, what="the manifest") as temp:
         temp.write_text(text, encoding="utf-8")
     return manifest
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Delete what runs that were killed while they saved tracks left beside `folder`; saving takes seconds."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        with suppress(OSError):
+            if left.is_dir() and time.time() - left.stat().st_mtime > _STALE_AFTER:
+                shutil.rmtree(left)
 
 
 def _people(tracks: TrackSet) -> tuple[tuple[int, str, int | None, int | None], ...]:

@@ -47,8 +47,8 @@ def ready_tracks(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) ->
     if job.tracks is not None:
         tracks = _named(TrackSet.load(job.tracks), job.names)
         _check_fit(tracks, shot, job.tracks)
-        if job.tracks.resolve() != folder.resolve() and not _holds(folder, tracks):
-            tracks.save(folder)
+        if job.tracks.resolve() != folder.resolve():
+            _save(tracks, folder)
     else:
         tracks = yield from _tracked(shot, job, folder, device=device)
     if not tracks.instances:
@@ -90,11 +90,14 @@ def _tracked(shot: ClipShot, job: MatteJob, folder: Path, *, device: str) -> Gen
             yield PhaseStarted(phase=event.phase, total=event.total)
         yield event
     tracks = replace(tracks, source={**tracks.source, "request": request})
-    tracks.save(folder)
-    if job.names:
-        tracks = _named(tracks, job.names)
-        tracks.save(folder)
-    return tracks
+    try:
+        named = _named(tracks, job.names)
+    except ConfigError:
+        # Who was found is kept for the next try with other names.
+        _save(tracks, folder)
+        raise
+    _save(named, folder)
+    return named
 
 
 def _named(tracks: TrackSet, names: Mapping[str, str]) -> TrackSet:
@@ -102,8 +105,20 @@ def _named(tracks: TrackSet, names: Mapping[str, str]) -> TrackSet:
     return tracks.rename(todo) if todo else tracks
 
 
+def _save(tracks: TrackSet, folder: Path) -> None:
+    """Save tracks unless they are there: a farm may run a task twice, and replacing has a gap for whoever reads."""
+    if _holds(folder, tracks):
+        return
+    try:
+        tracks.save(folder)
+    except MediaError:
+        # Another machine with the same task may have been faster by a moment.
+        if not _holds(folder, tracks):
+            raise
+
+
 def _holds(folder: Path, tracks: TrackSet) -> bool:
-    """Whether these very tracks are saved there: another machine may read them now, and replacing has a gap."""
+    """Whether these very tracks are saved there."""
     try:
         return TrackSet.load(folder).digest() == tracks.digest()
     except MediaError:
