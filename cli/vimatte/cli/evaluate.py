@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ _BENCHMARKS = (
 @click.option(
     "--masks", type=click.Path(path_type=Path), help="Folder of masks for --benchmark; default: of the truth."
 )
-@click.option("--model", metavar="NAME", help="Matting model to try: classical, masks, msg-vim …")
+@click.option("--model", metavar="NAME", help="Matting model for --robustness and --benchmark.")
 @click.option("--frames", metavar="RANGE", help="Frames of --shot, for --robustness: 1001-1010.")
 @click.option(
     "--amounts",
@@ -104,7 +105,7 @@ _BENCHMARKS = (
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Which masks break where, for --robustness.")
 @click.option("--start-frame", type=int, default=1001, show_default=True, help="Number of a movie's first frame.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, help="Of --model: auto, cpu, cuda, cuda:1, mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def evaluate(
     pred: str | None,
@@ -119,7 +120,13 @@ def evaluate(
 
     Layers (--pred): MAD, MSE, SAD, Grad, Conn, dtSSD, MESSDdt, VIMQ and IMQ. Tracks (--tracks): J&F, IDF1, identity
     switches. A model (--robustness): VIMQ against the amount of error in the masks it is given; (--benchmark): a
-    published test set by its own protocol.
+    published test set by its own protocol. docs/metrics.md has every formula and folder.
+
+    \b
+    vimatte evaluate --pred layers.exr --truth truth/ [--picture errors.png]
+    vimatte evaluate --tracks layers.tracks --truth truth/
+    vimatte evaluate --robustness --model rvm --shot shot.mov --truth truth/
+    vimatte evaluate --benchmark vim50 --root VIM50/ --masks MASKS/ --model msg-vim
     """
 
     def action() -> None:
@@ -254,7 +261,7 @@ def _benchmark(
     if root is None or model is None:
         raise ConfigError("--benchmark runs a model on a test set; give --root FOLDER and --model NAME, say classical.")
     opened = MATTING.load(model)(device=choose_device(device))
-    score = run_benchmark(name, root, opened, masks=masks)
+    score = run_benchmark(name, root, opened, masks=masks, say=partial(click.echo, err=True))
     return json.dumps(score.to_dict(), indent=1) if as_json else score.table()
 
 

@@ -138,3 +138,4 @@ def test_the_command(clips: Path) -> None:
     assert run.code == 0, run.err
     assert "MSG-VIM, SeqFormer masks" in run.out
     assert "> masks" in run.out
+    assert run.err.splitlines() == ["clip_a: 2 people on 4 frames", "clip_b: 2 people on 4 frames"]

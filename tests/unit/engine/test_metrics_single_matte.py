@@ -244,3 +244,4 @@ def test_the_command_knows_every_benchmark(vm: Path) -> None:
     run = vimatte("evaluate", "--benchmark", "vm-512", "--root", vm, "--model", "masks", "--device", "cpu")
     assert run.code == 0, run.err
     assert run.out.splitlines()[-1].split()[:2] == [">", "masks"]
+    assert run.err.splitlines() == [f"{split}/0000: 1 person on 3 frames" for split in SPLITS]

@@ -13,6 +13,7 @@ from vimatte.engine.metrics.layers_score import LayersScore, evaluate_layers
 from vimatte.engine.metrics.mask_overlap import OverlapMeter, PersonOverlap
 from vimatte.engine.metrics.matte_errors import MatteErrorMeter, MatteErrors
 from vimatte.engine.metrics.released_errors import ReleasedErrorMeter
+from vimatte.engine.metrics.single_matte import SingleMatteMeter
 from vimatte.engine.metrics.tracks_score import TracksScore, evaluate_tracks
 from vimatte.engine.metrics.video_quality import VimqMeter, VimqScore
 
@@ -27,6 +28,7 @@ __all__ = [
     "OverlapMeter",
     "PersonOverlap",
     "ReleasedErrorMeter",
+    "SingleMatteMeter",
     "TracksScore",
     "VimqMeter",
     "VimqScore",

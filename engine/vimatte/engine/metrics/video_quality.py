@@ -84,7 +84,7 @@ def mean_vimq(scores: Sequence[VimqScore]) -> VimqScore:
 
 
 class VimqMeter:
-    """Adds up a clip frame by frame; holds the frame before and, for every pair on every frame, four numbers."""
+    """Adds up a clip frame by frame; holds the frame before and, for every pair on every frame, five numbers."""
 
     def __init__(self, definition: Definition, *, weights: Mapping[str, float] = WEIGHTS) -> None:
         """`weights` are omega of eq. 7 for 'mse', 'mad' and 'dtssd'."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from vimatte.engine.metrics.benchmarks import him2k as _him2k
 from vimatte.engine.metrics.benchmarks import v_him60 as _v_him60
 from vimatte.engine.metrics.benchmarks import vim50 as _vim50
 from vimatte.engine.metrics.benchmarks.scene import Scene
-from vimatte.engine.metrics.benchmarks.score import BenchmarkScore, Part
+from vimatte.engine.metrics.benchmarks.score import BenchmarkScore, Part, Say, scene_line
 from vimatte.engine.metrics.benchmarks.single_sets import SINGLE_SETS, run_single_set
 from vimatte.engine.metrics.instance_quality import ERRORS, ImqMeter
 from vimatte.engine.metrics.released_errors import ReleasedErrorMeter, Tally
@@ -27,23 +26,24 @@ from vimatte.engine.metrics.video_quality import VimqMeter, mean_vimq
 
 __all__ = ["BENCHMARKS", "run_benchmark"]
 
-logger = logging.getLogger(__name__)
-
-Run: TypeAlias = Callable[[Path, MattingModel, Path | None], Iterator[Part]]
-"""Root, model and masks to the tables of a set."""
+Run: TypeAlias = Callable[[Path, MattingModel, Path | None, Say], Iterator[Part]]
+"""Root, model, masks and what takes progress to the tables of a set."""
 
 _SPLITS = ("comp", "natural")
 
 
-def run_benchmark(name: str, root: Path, model: MattingModel, *, masks: Path | None = None) -> BenchmarkScore:
+def run_benchmark(
+    name: str, root: Path, model: MattingModel, *, masks: Path | None = None, say: Say = lambda line: None
+) -> BenchmarkScore:
     """Run `model` over everything in `root` and score it.
 
     `masks` is a folder of those the model is given (M-HIM2K has its own in `root`); without, it is given masks of the
-    truth, which the published rows were not. Raises ConfigError for an unknown benchmark, MediaError for missing files.
+    truth, which the published rows were not. `say` is called with a line for every clip or picture as it begins. Raises
+    ConfigError for an unknown benchmark, MediaError for missing files.
     """
     if name not in BENCHMARKS:
         raise ConfigError(f"There is no benchmark '{name}'; there is: {', '.join(BENCHMARKS)}.")
-    parts = tuple(BENCHMARKS[name](root, model, masks))
+    parts = tuple(BENCHMARKS[name](root, model, masks, say))
     if masks is not None:
         given = f"masks from {masks}"
     else:
@@ -52,7 +52,7 @@ def run_benchmark(name: str, root: Path, model: MattingModel, *, masks: Path | N
 
 
 def _mattes(
-    scene: Scene, model: MattingModel, *, stored: bool = False
+    scene: Scene, model: MattingModel, say: Say, *, stored: bool = False
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Yield mattes and truths (n, h, w) frame by frame.
 
@@ -61,17 +61,17 @@ def _mattes(
     with scene.shot() as shot:
         size = shot.info.width, shot.info.height
         tracks = scene.tracks(size=size)
-        logger.info("%s: %d frames, %d people", scene.name, len(shot.frames.numbers), len(tracks.ids))
+        say(scene_line(scene.name, frames=len(shot.frames.numbers), people=len(tracks.ids)))
         for matte in model.mattes(shot, tracks, shot.frames.numbers):
             alphas = np.floor(matte.alphas * np.float32(255)) / np.float32(255) if stored else matte.alphas
             yield alphas, scene.alphas(matte.number, size=size)
 
 
-def _on_vim50(root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
+def _on_vim50(root: Path, model: MattingModel, masks: Path | None, say: Say) -> Iterator[Part]:
     scores = []
     for scene in _vim50.vim50(root, masks=masks):
         meter = VimqMeter("as_published_code")
-        for mattes, truth in _mattes(scene, model, stored=True):
+        for mattes, truth in _mattes(scene, model, say, stored=True):
             meter.add(mattes, truth=truth)
         scores.append(meter.result())
     mean = mean_vimq(scores)
@@ -87,11 +87,11 @@ def _on_vim50(root: Path, model: MattingModel, masks: Path | None) -> Iterator[P
     )
 
 
-def _on_him2k(root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
+def _on_him2k(root: Path, model: MattingModel, masks: Path | None, say: Say) -> Iterator[Part]:
     for split in _SPLITS:
         meter, scenes = ImqMeter("as_published_code"), 0
         for scene in _him2k.him2k(root, split=split, masks=masks):
-            for mattes, truth in _mattes(scene, model, stored=True):
+            for mattes, truth in _mattes(scene, model, say, stored=True):
                 meter.add(mattes, truth=truth)
             scenes += 1
         found = meter.result().imq
@@ -104,7 +104,7 @@ def _on_him2k(root: Path, model: MattingModel, masks: Path | None) -> Iterator[P
         )
 
 
-def _on_m_him2k(root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
+def _on_m_him2k(root: Path, model: MattingModel, masks: Path | None, say: Say) -> Iterator[Part]:
     sets = [masks] if masks is not None else [root / f"masks_matched_{name}" for name in _him2k.MASK_SETS]
     sets = [folder for folder in sets if folder.is_dir()]
     if not sets:
@@ -115,7 +115,7 @@ def _on_m_him2k(root: Path, model: MattingModel, masks: Path | None) -> Iterator
         for folder in sets:
             meter = ReleasedErrorMeter()
             for scene in _him2k.him2k(root, split=split, masks=folder):
-                for mattes, truth in _mattes(scene, model):
+                for mattes, truth in _mattes(scene, model, say):
                     meter.add_picture(mattes, truth=truth)
                 scenes += 1
             found = meter.result()
@@ -129,13 +129,13 @@ def _on_m_him2k(root: Path, model: MattingModel, masks: Path | None) -> Iterator
         )
 
 
-def _on_v_him60(root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
+def _on_v_him60(root: Path, model: MattingModel, masks: Path | None, say: Say) -> Iterator[Part]:
     names = ("MAD", "Grad", "Conn", "dtSSD", "MESSDdt")
     for level in _v_him60.LEVELS:
         results = []
         for scene in _v_him60.v_him60(root, level=level, masks=masks):
             meter = ReleasedErrorMeter()
-            for mattes, truth in _mattes(scene, model):
+            for mattes, truth in _mattes(scene, model, say):
                 meter.add(mattes, truth=truth)
             results.append(meter.result())
         yield Part(
@@ -151,8 +151,8 @@ def _average(results: Sequence[Mapping[str, Tally]], name: str) -> float:
     return sum((result[name] for result in results if name in result), Tally()).average
 
 
-def _on_single(name: str, root: Path, model: MattingModel, masks: Path | None) -> Iterator[Part]:
-    yield run_single_set(name, root, model, masks)
+def _on_single(name: str, root: Path, model: MattingModel, masks: Path | None, say: Say) -> Iterator[Part]:
+    yield run_single_set(name, root, model, masks, say)
 
 
 _RUNS: dict[str, Run] = {"him2k": _on_him2k, "m-him2k": _on_m_him2k, "v-him60": _on_v_him60, "vim50": _on_vim50}

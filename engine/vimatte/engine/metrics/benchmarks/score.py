@@ -1,14 +1,18 @@
-"""What a benchmark comes to: the model's figures beside the published ones."""
+"""What a benchmark comes to: the model's figures beside the published ones; and what is said on the way."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from vimatte.engine.metrics.text_table import number, text_table
 
-__all__ = ["BenchmarkScore", "Part"]
+__all__ = ["BenchmarkScore", "Part", "Say", "scene_line"]
+
+Say: TypeAlias = Callable[[str], None]
+"""Takes a line of progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,12 @@ class BenchmarkScore:
             cells = [[name, *(number(v, digits=2) for v in row)] for name, row in rows]
             lines += ["", f"{part.title} ({part.scenes} scored)", text_table(["", *part.heads], cells, left=1)]
         return "\n".join(lines)
+
+
+def scene_line(name: str, *, frames: int, people: int) -> str:
+    """Say which clip or picture begins."""
+    who = "1 person" if people == 1 else f"{people} people"
+    return f"{name}: {who} on {'1 frame' if frames == 1 else f'{frames} frames'}"
 
 
 def _named(heads: Sequence[str], row: Sequence[float]) -> Mapping[str, float | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +14,11 @@ import numpy as np
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.metrics.benchmarks import crgnn, videomatte
-from vimatte.engine.metrics.benchmarks.score import Part
+from vimatte.engine.metrics.benchmarks.score import Part, Say, scene_line
 from vimatte.engine.metrics.benchmarks.single import SingleScene, union
 from vimatte.engine.metrics.single_matte import SingleMatteMeter
 
 __all__ = ["SINGLE_SETS", "SingleSet", "run_single_set"]
-
-logger = logging.getLogger(__name__)
 
 
 class _Reader(Protocol):
@@ -96,14 +93,14 @@ SINGLE_SETS: Mapping[str, SingleSet] = MappingProxyType(
 """Name -> what it is."""
 
 
-def run_single_set(name: str, root: Path, model: MattingModel, masks: Path | None) -> Part:
+def run_single_set(name: str, root: Path, model: MattingModel, masks: Path | None, say: Say) -> Part:
     """Score `model` on a set of `SINGLE_SETS`: the mean over clips of the means over their frames with truth.
 
     RVM's and VMFormer's clips are equally long, so it is the mean over all frames too; how CRGNN's clips are averaged
     is published nowhere. Raises MediaError, and ConfigError for plates of another size than the set's.
     """
     one = SINGLE_SETS[name]
-    clips = [_score(scene, model, one, name=name) for scene in one.read(root, masks=masks)]
+    clips = [_score(scene, model, one, say, name=name) for scene in one.read(root, masks=masks)]
     return Part(
         title=f"{one.title}; all people as one matte, their sum",
         heads=one.heads,
@@ -113,7 +110,7 @@ def run_single_set(name: str, root: Path, model: MattingModel, masks: Path | Non
     )
 
 
-def _score(scene: SingleScene, model: MattingModel, one: SingleSet, *, name: str) -> Mapping[str, float]:
+def _score(scene: SingleScene, model: MattingModel, one: SingleSet, say: Say, *, name: str) -> Mapping[str, float]:
     meter = SingleMatteMeter(one.heads, stretched=one.stretched)
     with scene.shot() as shot:
         size = shot.info.width, shot.info.height
@@ -123,7 +120,7 @@ def _score(scene: SingleScene, model: MattingModel, one: SingleSet, *, name: str
                 f"its figures would compare with nothing: give --root of that set, or another --benchmark."
             )
         tracks = scene.tracks(shot)
-        logger.info("%s: %d frames, %d with truth", scene.name, len(shot.frames.numbers), len(scene.truth))
+        say(scene_line(scene.name, frames=len(scene.truth), people=len(tracks.ids)))
         for matte in model.mattes(shot, tracks, sorted(scene.truth)):
             alpha = union(matte)
             if one.stored:
