@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 __all__ = ["COLOURS", "DEVICES", "FINDERS", "KNOBS", "MATTING", "PROXIES", "RANGES", "KnobSpec", "button"]
 
-FINDERS = ("auto", "blazepose", "videomt", "sam3", "detect")
-"""People finders that need nothing but the plate, or a word; masks are followed whoever is chosen here."""
+FINDERS = ("auto", "blazepose", "videomt", "sam3", "sam2", "edgetam", "detect")
+"""People finders; masks that are given are followed by auto."""
 MATTING = ("classical", "rvm", "msg-vim", "instmatt", "maggie", "oavm", "masks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RANGES = ("input", "project", "custom")
@@ -58,13 +58,13 @@ KNOBS = (
         name="finder",
         label="Find people with",
         choices=FINDERS,
-        tip="Who finds people where no masks are given.",
+        tip="auto: masks are followed where they are given, else the best finder that is installed finds people.",
     ),
     KnobSpec(
         kind="String_Knob",
         name="prompt",
         label="Prompt",
-        tip="What to find instead of people ('dog'; with sam3 any words: 'red car').",
+        tip="What to find instead of people ('dog'; with sam3 any words: 'red car'; with sam2 boxes and clicks).",
         own_line=False,
     ),
     KnobSpec(
