@@ -115,10 +115,10 @@ class TimeTap(nn.Module):
 
 
 class Fine(nn.Module):
-    """Detail: corrects coarse logits, enlarged, from the picture. Reaches `Fine.reach` pixels."""
+    """Detail: corrects coarse logits, enlarged, from the picture."""
 
-    reach = 8
-    """No pixel farther than this changes a result (multiples of 4 keep halves and quarters aligned)."""
+    reach = 12
+    """No pixel farther than this changes a result; even, so that halves stay aligned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,19 +132,18 @@ class Fine(nn.Module):
         self.correction = nn.Conv2d(_FULL, 1, 3, padding=1)
         _silence(self.correction)
 
-    def forward(self, picture_P3HW: Tensor, logits_P1HW: Tensor, coarse_P2HW: Tensor, context_PChw: Tensor) -> Tensor:
-        """Give logits (p, 1, H, W).
+    def forward(self, picture_P3HW: Tensor, coarse_P2HW: Tensor, context_PChw: Tensor) -> Tensor:
+        """Give what to add to coarse logits, (p, 1, H, W).
 
-        `coarse` are alphas, own and everybody else's, and `logits` own ones, all enlarged; `context` are the coarse
-        features enlarged to half of H and W, which are even.
+        `coarse` are alphas, own and everybody else's, enlarged; `context` are the coarse features, through `context`
+        and enlarged to half of H and W, which are even.
         """
-        x_P5HW = torch.cat([picture_P3HW * 2 - 1, coarse_P2HW * 2 - 1], dim=1)
-        half = F.relu(self.stem(x_P5HW) + self.context(context_PChw))
+        x_P5HW = torch.cat([picture_P3HW, coarse_P2HW], dim=1) * 2 - 1
+        half = F.relu(self.stem(x_P5HW) + context_PChw)
         half = F.relu(half + self.near_again(F.relu(self.near(half))))
         up = F.interpolate(self.narrow(half), scale_factor=2.0, mode="bilinear", align_corners=False)
         full = F.relu(self.full(x_P5HW) + up)
-        full = F.relu(self.full_again(full))
-        out: Tensor = logits_P1HW + self.correction(full)
+        out: Tensor = self.correction(F.relu(self.full_again(full)))
         return out
 
 

@@ -139,15 +139,13 @@ def run(
     shares = shares_of(window)
     mine = shares[frame_P, person_P]
     rest = shares.sum(dim=1)[frame_P] - mine
-    enlarged = F.interpolate(
-        context[..., top : top + side, left : left + side], size=(H // 2, H // 2), mode="bilinear", align_corners=False
-    )
-    fine = network.fine(
+    context = network.fine.context(context[..., top : top + side, left : left + side])
+    correction = network.fine(
         pictures_BT3HW.flatten(0, 1)[frame_P],
-        window[frame_P, person_P][:, None],
         torch.stack([mine, rest], dim=1),
-        enlarged,
+        F.interpolate(context, size=(H // 2, H // 2), mode="bilinear", align_corners=False),
     )
+    fine = window[frame_P, person_P][:, None] + correction
     return _Found(_all(fine, places, (B * T, N)), full, there_BTN.flatten(0, 1))
 
 

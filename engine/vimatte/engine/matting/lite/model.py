@@ -1,0 +1,196 @@
+"""`Lite`: the matting network that ships, streamed over a shot."""
+
+# ruff: noqa: N803, N815 - names carry shapes: P people of a frame, C channels, h w of a feature, H W of a picture
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own habit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vimatte.engine.checkpoints.fit import fit
+from vimatte.engine.checkpoints.state import digest_of
+from vimatte.engine.device import inference
+from vimatte.engine.errors import BackendError
+from vimatte.engine.lite.shipped import shipped
+from vimatte.engine.matte import MatteFrame
+from vimatte.engine.matting.lite.network import MatteNetwork, People, Seen, TimeTap
+from vimatte.engine.matting.lite.refine import refined
+from vimatte.engine.matting.sizes import check_sizes
+from vimatte.engine.refine.couple import couple
+from vimatte.engine.shot import Picture, Shot
+from vimatte.engine.tracks import TrackSet
+from vimatte.engine.windows import Window, needed_numbers, windows
+
+__all__ = ["Lite"]
+
+_LONG_SIDE = 1100
+"""The coarse network sees the plate at its size divided by a whole number, so that it is no longer than this."""
+_ALIGNED = 16
+"""Sides the coarse network takes are multiples of this."""
+_INSTEAD = "--proxy 2 for mattes at half the size"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A frame on its way through the network."""
+
+    ids: tuple[int, ...]
+    """Who is there, in the order of rows; with nobody, all that follows is empty."""
+    picture_3HW: Tensor
+    """At the plate's size, filled up to whole multiples."""
+    people: People | None = None
+    seen: Seen | None = None
+    x_PChw: Tensor | None = None
+    """What goes into the next exchange over time."""
+
+
+class Lite:
+    """Everybody together, from masks that may be rough, lag or leak; frames two before and two after count, too.
+
+    A coarse pass at no more than 1100 pixels decides who is where; a fine one at the plate's own size works only where
+    the coarse alpha is unsure. Cost goes with pixels and with people, not with the shot's length.
+    """
+
+    name = "lite"
+    reach = 2
+
+    def __init__(self, *, device: str = "cpu", state: Mapping[str, Tensor] | None = None) -> None:
+        """Take weights in memory, or those that come with the program. Raises BackendError."""
+        if state is None:
+            own = shipped("matte")
+            state, self._sha256 = own.tensors, own.sha256
+        else:
+            self._sha256 = digest_of(state)
+        with torch.device("meta"):
+            network = MatteNetwork()
+        differs = fit(state, network.state_dict())
+        if not differs.whole:
+            raise BackendError(f"The weights given do not fit lite.matte ({differs}); give all of them.")
+        network = MatteNetwork()
+        network.load_state_dict(dict(state))
+        self._device = device
+        self._network = network.eval().to(device)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """Everything that changes a pixel."""
+        return {
+            "matting": self.name,
+            "matting_version": 1,
+            "lite.long_side": _LONG_SIDE,
+            "weights.lite.matte": self._sha256,
+        }
+
+    def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
+        """Yield the mattes of `frames` (ascending), one row for every id of `tracks.ids`, zeros where absent."""
+        check_sizes(shot, tracks)
+        available = shot.frames.numbers
+        near = needed_numbers(available, frames, 1)
+        first = self._first(shot, tracks, needed_numbers(available, near, 1))
+        with closing(first):
+            second = self._second(windows(first, available=available, wanted=near, radius=1))
+            for window in windows(second, available=available, wanted=frames, radius=1):
+                yield self._last(window, tracks)
+
+    def _first(self, shot: Shot, tracks: TrackSet, numbers: Sequence[int]) -> Generator[tuple[int, _Frame]]:
+        """Look at each frame by itself."""
+        with closing(shot.pictures(numbers)) as pictures:
+            for number, picture in pictures:
+                masks = tracks.masks_on(number)
+                ids = tuple(one for one in tracks.ids if one in masks)
+                with inference(self._device, what="lite", instead=_INSTEAD):
+                    yield number, self._looked(picture, ids, [masks[one] for one in ids])
+
+    def _looked(self, picture: Picture, ids: tuple[int, ...], masks: Sequence[NDArray[np.bool_]]) -> _Frame:
+        factor = _factor(picture)
+        whole = np.clip(np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+        planes = torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))).to(self._device)
+        planes = _filled(planes, factor * _ALIGNED, repeat=True)
+        if not ids:
+            return _Frame(ids, planes)
+        own = torch.from_numpy(np.stack(masks)).to(self._device, torch.float32)
+        guidance = F.avg_pool2d(_filled(own, factor * _ALIGNED, repeat=False), factor)
+        seen = self._network.look(F.avg_pool2d(planes[None], factor).contiguous(memory_format=torch.channels_last))
+        people = People(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
+        return _Frame(ids, planes, people, seen, self._network.first(seen, people))
+
+    def _second(self, around: Iterator[Window[_Frame]]) -> Iterator[tuple[int, _Frame]]:
+        """Exchange over time at a sixteenth, and go on."""
+        for window in around:
+            frame = window.centre
+            if frame.x_PChw is None or frame.seen is None or frame.people is None:
+                yield window.number, frame
+                continue
+            with inference(self._device, what="lite", instead=_INSTEAD):
+                x = _exchanged(self._network.wide_time, window)
+                x = self._network.second(x, frame.seen, frame.people)
+            yield window.number, _Frame(frame.ids, frame.picture_3HW, frame.people, frame.seen, x)
+
+    def _last(self, window: Window[_Frame], tracks: TrackSet) -> MatteFrame:
+        """Exchange over time at an eighth, decode, and refine."""
+        frame = window.centre
+        out = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
+        if frame.x_PChw is not None and frame.seen is not None and frame.people is not None:
+            with inference(self._device, what="lite", instead=_INSTEAD):
+                x = _exchanged(self._network.middle_time, window)
+                context, logits = self._network.third(x, frame.seen, frame.people)
+                alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
+            rows = [tracks.ids.index(one) for one in frame.ids]
+            out[rows] = couple(alphas[:, : tracks.height, : tracks.width].cpu().numpy())
+        return MatteFrame(number=window.number, ids=tracks.ids, alphas=out)
+
+
+def _factor(picture: Picture) -> int:
+    height, width = picture.shape[:2]
+    return -(-max(height, width) // _LONG_SIDE)
+
+
+def _filled(planes_CHW: Tensor, multiple: int, *, repeat: bool) -> Tensor:
+    """Fill up at the right and below to multiples, with the last column and row or with zeros."""
+    height, width = planes_CHW.shape[1:]
+    more = (0, -width % multiple, 0, -height % multiple)
+    if not any(more):
+        return planes_CHW
+    return F.pad(planes_CHW[None], more, mode="replicate" if repeat else "constant")[0]
+
+
+def _with_others(own_PHW: Tensor) -> Tensor:
+    """(p, 2, H, W): each person's mask and the union of everybody else's."""
+    if len(own_PHW) == 1:
+        return torch.stack([own_PHW, torch.zeros_like(own_PHW)], dim=1)
+    # The largest of the others is the largest of all, or the second where one is the largest oneself.
+    two = own_PHW.topk(2, dim=0).values
+    others = torch.where(own_PHW == two[0], two[1], two[0])
+    return torch.stack([own_PHW, others], dim=1)
+
+
+def _exchanged(tap: TimeTap, window: Window[_Frame]) -> Tensor:
+    """Give everybody of the middle frame what they were before and after; who was not there, what they are now."""
+    frame = window.centre
+    assert frame.x_PChw is not None
+    numbers = [number for number, _ in window.items]
+    middle = numbers.index(window.number)
+    before = window.items[middle - 1][1] if middle > 0 else frame
+    after = window.items[middle + 1][1] if middle + 1 < len(numbers) else frame
+    out: Tensor = tap(_rows(before, frame), frame.x_PChw, _rows(after, frame))
+    return out
+
+
+def _rows(other: _Frame, frame: _Frame) -> Tensor:
+    """Rows of another frame in this one's order."""
+    assert frame.x_PChw is not None
+    if other is frame or other.x_PChw is None:
+        return frame.x_PChw
+    place = {one: row for row, one in enumerate(other.ids)}
+    found = [other.x_PChw[place[one]] if one in place else x for one, x in zip(frame.ids, frame.x_PChw, strict=True)]
+    return torch.stack(found)

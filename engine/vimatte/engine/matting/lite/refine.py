@@ -1,0 +1,123 @@
+"""The fine network over a whole plate: run only where the coarse alphas are unsure, strip by strip.
+
+Memory goes with the plate's width and the people, never with its height; the result is that of one pass over
+everything, but for tiles where nobody is unsure, which keep the coarse alpha enlarged.
+"""
+
+# ruff: noqa: N803, N806 - names carry shapes: P people, C channels, h w the coarse size, H W the plate's
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own habit
+from torch import Tensor
+
+from vimatte.engine.matting.lite.network import Fine, alphas_of, shares_of
+
+__all__ = ["TILE", "refined"]
+
+TILE = 64
+"""Side of what is decided on at once, in the plate's pixels."""
+_UNSURE = 0.01
+"""Coarse alphas within this of 0 and 1 are kept."""
+_AT_ONCE = 48
+"""Tiles in one batch."""
+
+
+def refined(fine: Fine, picture_3HW: Tensor, logits_P1hw: Tensor, context_PChw: Tensor) -> Tensor:
+    """Return alphas (p, H, W) of everybody on a frame; H and W are the same even multiple of h and w."""
+    P = len(logits_P1hw)
+    H, W = picture_3HW.shape[1:]
+    scale = H // logits_P1hw.shape[2]
+    detail = fine.context(context_PChw)
+    out = picture_3HW.new_empty((P, H, W))
+    for strip in _strips(H, reach=fine.reach):
+        logits = _enlarged(logits_P1hw, strip, scale=scale)[:, 0]
+        own = shares_of(logits[None])[0]
+        rest = own.sum(dim=0, keepdim=True) - own
+        tiles = _unsure(own, strip, width=W, reach=fine.reach)
+        if tiles:
+            context = _enlarged(detail, strip.halved(), scale=scale // 2)
+            rows = picture_3HW[:, strip.top : strip.bottom]
+            _correct(fine, logits, tiles, rows, torch.stack([own, rest], dim=1), context)
+        core = logits[:, strip.first - strip.top : strip.last - strip.top]
+        out[:, strip.first : strip.last] = alphas_of(core[None])[0]
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Rows of the plate."""
+
+    first: int
+    """Of those decided on."""
+    last: int
+    """Behind them."""
+    top: int
+    """Of those looked at."""
+    bottom: int
+    """Behind them."""
+
+    def halved(self) -> _Strip:
+        return _Strip(self.first // 2, self.last // 2, self.top // 2, self.bottom // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Somebody's columns of a strip."""
+
+    row: int
+    """Of the person."""
+    first: int
+    last: int
+    left: int
+    right: int
+
+
+def _strips(height: int, *, reach: int) -> Iterator[_Strip]:
+    """Cut rows; what is looked at is equally high in all of them, moved inwards at the plate's ends."""
+    high = min(height, TILE + 2 * reach)
+    for first in range(0, height, TILE):
+        top = min(max(0, first - reach), height - high)
+        yield _Strip(first, min(first + TILE, height), top, top + high)
+
+
+def _enlarged(x_PChw: Tensor, strip: _Strip, *, scale: int) -> Tensor:
+    """Rows of `x` enlarged, bilinearly, as if all of it were."""
+    height = x_PChw.shape[2]
+    above, below = max(0, strip.top // scale - 1), min(height, -(-strip.bottom // scale) + 1)
+    part = F.interpolate(x_PChw[:, :, above:below], scale_factor=float(scale), mode="bilinear", align_corners=False)
+    return part[:, :, strip.top - above * scale : strip.bottom - above * scale]
+
+
+def _unsure(own_PHW: Tensor, strip: _Strip, *, width: int, reach: int) -> list[_Tile]:
+    """Tiles in which, or right beside which, somebody's alpha is neither 0 nor 1."""
+    core = own_PHW[:, strip.first - strip.top : strip.last - strip.top]
+    unsure_PW = ((core > _UNSURE) & (core < 1 - _UNSURE)).any(dim=1)
+    wide = min(width, TILE + 2 * reach)
+    tiles = []
+    for first in range(0, width, TILE):
+        last = min(first + TILE, width)
+        hit = unsure_PW[:, max(0, first - reach // 2) : last + reach // 2].any(dim=1)
+        left = min(max(0, first - reach), width - wide)
+        tiles += [_Tile(row, first, last, left, left + wide) for row in hit.nonzero()[:, 0].tolist()]
+    return tiles
+
+
+def _correct(
+    fine: Fine, logits_PHW: Tensor, tiles: list[_Tile], rows_3HW: Tensor, coarse_P2HW: Tensor, context_PChw: Tensor
+) -> None:
+    """Add the fine network's corrections to a strip's logits, in place."""
+    for start in range(0, len(tiles), _AT_ONCE):
+        batch = tiles[start : start + _AT_ONCE]
+        found = fine(
+            torch.stack([rows_3HW[:, :, t.left : t.right] for t in batch]),
+            torch.stack([coarse_P2HW[t.row, :, :, t.left : t.right] for t in batch]),
+            torch.stack([context_PChw[t.row, :, :, t.left // 2 : t.right // 2] for t in batch]),
+        )
+        for tile, correction in zip(batch, found, strict=True):
+            into = logits_PHW[tile.row, :, tile.first : tile.last]
+            into += correction[0, :, tile.first - tile.left : tile.last - tile.left]
