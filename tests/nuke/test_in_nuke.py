@@ -256,7 +256,7 @@ def test_cancel_in_the_progress_bar(
 
     engine(manner)
     nuke.cancel_bars = True
-    vimatte_nuke._buttons()
+    vimatte_nuke._load()
     monkeypatch.setattr(sys.modules["vimatte_plugin.nuke.vimatte_glue.work"], "_GRACE", 0.3)
     press(matte, "matte")
     assert matte["said"].value().startswith("Cancelled")

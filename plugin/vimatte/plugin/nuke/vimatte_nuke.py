@@ -21,7 +21,7 @@ _PACKAGE = "vimatte_plugin"
 
 def create() -> Any:
     """Add a Video Instance Matte under the selected node, and return it."""
-    return _buttons().create()
+    return _do("create")
 
 
 def find_people(node: Any = None) -> None:
@@ -30,20 +30,31 @@ def find_people(node: Any = None) -> None:
     Returns at once and shows a progress bar; without a window it returns when the work is done, and raises RuntimeError
     with a sentence when it cannot be done.
     """
-    _buttons().find_people(node if node is not None else nuke.thisNode())
+    _do("find_people", node if node is not None else nuke.thisNode())
 
 
 def matte(node: Any = None) -> None:
     """Write one soft matte a person and frame, and read them beside `node`; like `find_people` otherwise."""
-    _buttons().matte(node if node is not None else nuke.thisNode())
+    _do("matte", node if node is not None else nuke.thisNode())
 
 
 def cancel() -> None:
     """Stop what runs; every frame that was written is whole."""
-    _buttons().cancel()
+    _do("cancel")
 
 
-def _buttons() -> Any:
+def _do(name: str, *arguments: Any) -> Any:
+    try:
+        buttons = _load()
+    except RuntimeError as error:
+        if not nuke.GUI:
+            raise
+        nuke.message(str(error))
+        return None
+    return getattr(buttons, name)(*arguments)
+
+
+def _load() -> Any:
     if _PACKAGE not in sys.modules:
         # A link is followed: the bridge to the engine lies beside the real folder.
         plugin = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ __all__ = ["COLOURS", "DEVICES", "FINDERS", "KNOBS", "MATTING", "PROXIES", "RANG
 
 FINDERS = ("auto", "blazepose", "videomt", "sam3", "sam2", "edgetam", "detect")
 """People finders; masks that are given are followed by auto."""
-MATTING = ("classical", "rvm", "msg-vim", "instmatt", "maggie", "oavm", "masks")
+MATTING = ("classical", "lite", "rvm", "msg-vim", "instmatt", "maggie", "oavm", "masks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RANGES = ("input", "project", "custom")
 PROXIES = ("full", "half", "quarter")
@@ -79,7 +79,7 @@ KNOBS = (
         name="matting",
         label="Matting",
         choices=MATTING,
-        tip="Matting model; all but classical need weights (vimatte weights list).",
+        tip="Matting model; what weights each needs: vimatte weights list.",
     ),
     KnobSpec(
         kind="Enumeration_Knob",

@@ -31,15 +31,14 @@ class _Bar:
 
 
 class _Lines:
-    """Progress without a window: a line in the terminal for each new thing."""
+    """Progress without a window: a line in the terminal for each tenth."""
 
     def __init__(self) -> None:
-        self._said = ""
+        self._tenth = -1
 
-    def show(self, line: str, _fraction: float) -> None:
-        what = line.rstrip("0123456789/, minshleft…")
-        if what != self._said:
-            self._said = what
+    def show(self, line: str, fraction: float) -> None:
+        if int(10 * fraction) != self._tenth:
+            self._tenth = int(10 * fraction)
             nuke.tprint(line)
 
     def cancelled(self) -> bool:
