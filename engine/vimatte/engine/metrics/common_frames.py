@@ -14,8 +14,8 @@ def common_frames(frames: FrameRange, truth: TruthFolder) -> FrameRange:
     common = FrameRange.of(set(frames) & set(truth.frames))
     if not common:
         raise ConfigError(
-            f"There is no common frame: the result is on {frames}, the truth {truth.folder} on {truth.frames}; "
-            f"number both alike."
+            f"There is no common frame: the truth {truth.folder} is on {truth.frames}, what is held against it on "
+            f"{frames}; number both alike."
         )
     return common
 
