@@ -310,11 +310,17 @@ def test_a_script_that_closes_takes_its_work_along(nuke: Any, matte: Any, engine
     engine("slow")
     nuke.press(matte, "matte")
     (close,) = nuke.on_close
+    old = sys.modules["vimatte_plugin.nuke.vimatte_glue.session"].current._engine
     close()
+    assert idle()
     nuke.pump(lambda: not any(t.name == "vimatte" for t in threading.enumerate()))
     nuke.pump(nuke._calls.empty)
     assert matte["said"].value() == " "
     assert nuke.messages == []
+    assert not old.alive
+    engine("well")
+    press(matte, "matte")
+    assert "matte_anna" in beside(matte), "what comes next has an engine of its own"
 
 
 def test_a_node_that_was_deleted_meanwhile(nuke: Any, matte: Any) -> None:

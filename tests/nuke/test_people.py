@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vimatte.ocio.layer_name import RESERVED_NAMES, safe_name
@@ -43,11 +43,13 @@ def test_lines_that_mean_nothing_are_one_sentence(text: str, says: str) -> None:
         edits_of(text, IDS)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=80), st.sampled_from(sorted(RESERVED_NAMES))))
 def test_names_are_what_the_engine_would_make_of_them(text: str) -> None:
     assert layer_name(text) == safe_name(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["anna", "anna!", "a" * 60, "ü", ""]), max_size=6))
 def test_nobody_has_the_name_of_another(wanted: list[str]) -> None:
     names: list[str] = []

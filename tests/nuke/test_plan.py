@@ -91,6 +91,21 @@ def test_a_movie_is_counted_from_one_and_a_still_has_no_numbers() -> None:
     assert still.written(PEOPLE, [0]).file == "/comp/mattes/VIM_1/layers.exr"
 
 
+def test_one_file_of_a_sequence_is_a_still_with_a_number(tmp_path: Path) -> None:
+    for name in ("sh.1001.exr", "sh.1002.exr", "alone.0007.exr", "take_v002.exr", "take_v003.exr"):
+        (tmp_path / name).touch()
+
+    def still(name: str) -> tuple[str, str | None, str]:
+        plan = planned(replace(PLATE, file=f"{tmp_path.as_posix()}/{name}", first=1, last=1))
+        shown = plan.written(PEOPLE, [1002])
+        assert shown.numbers == ()
+        return Path(plan.job["out"]).name, plan.job.get("frames"), Path(shown.file).name
+
+    assert still("sh.1002.exr") == ("layers.####.exr", "1002", "layers.1002.exr")
+    for name in ("alone.0007.exr", "take_v002.exr"):
+        assert still(name) == ("layers.exr", None, "layers.exr")
+
+
 def test_frames_that_the_sequence_lacks_are_not_asked_for_but_told(tmp_path: Path) -> None:
     for n in (1000, 1001, 1002, 1005, 1011, 10010):
         (tmp_path / f"sh.{n}.exr").touch()

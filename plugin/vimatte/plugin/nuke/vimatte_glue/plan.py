@@ -18,6 +18,7 @@ __all__ = ["Plan", "Plate", "Settings", "Upstream", "in_runs", "make_plan", "pla
 _MOVIES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mxf", ".webm"})
 _PASSES = frozenset({"Dot", "NoOp", "PostageStamp"})
 """Classes of nodes that leave the picture as it is."""
+_NUMBERED = re.compile(r"(?P<head>.*?)(?P<number>\d+)(?P<tail>\.[^.\d][^.]*)")
 _VIEW = re.compile(r"%[vV]")
 
 
@@ -100,6 +101,8 @@ class Plan:
     """Numbers of the frames in the range, there or not; none for a still."""
     redo: bool = False
     """Whether whole frames are made anew."""
+    alone: int | None = None
+    """Number of a still that is one file of a sequence, which the engine sees and counts by."""
 
     @property
     def tracks(self) -> Path:
@@ -141,7 +144,8 @@ class Plan:
         return tuple(n for n in self.asked if n not in there)
 
     def _file(self, stem: str) -> str:
-        return (self.folder / f"{stem}{'' if self.plate.kind == 'still' else '.####'}.exr").as_posix()
+        number = ".####" if self.plate.kind != "still" else "" if self.alone is None else f".{self.alone:04d}"
+        return (self.folder / f"{stem}{number}.exr").as_posix()
 
 
 def plate_of(chain: Sequence[Upstream], *, node: str) -> str:
@@ -173,9 +177,10 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
         raise UserError(f"{plate.node} reads several views ({plate.file}); give each eye a Read and a node of its own.")
     folder = _folder(settings)
     still = plate.kind == "still"
+    alone = _one_of_many(Path(plate.file)) if still else None
     job: dict[str, Any] = {
         "shot": plate.file,
-        "out": str(folder / ("layers.exr" if still else "layers.####.exr")),
+        "out": str(folder / ("layers.exr" if still and alone is None else "layers.####.exr")),
         "missing": "skip",
         "vis": settings.finder,
         "matting": settings.matting,
@@ -194,6 +199,8 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
     if settings.max_people > 0:
         job["max_instances"] = settings.max_people
     asked: tuple[int, ...] = ()
+    if alone is not None:
+        job["frames"] = str(alone)
     if not still:
         first, last = _range(settings, plate)
         asked = tuple(range(first, last + 1))
@@ -202,7 +209,7 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
         job["frames"] = in_runs(n for n in there if first <= n <= last) or f"{first}-{last}"
         if plate.kind == "movie":
             job["start_frame"] = 1
-    return Plan(job=job, folder=folder, plate=plate, asked=asked, redo=settings.redo)
+    return Plan(job=job, folder=folder, plate=plate, asked=asked, redo=settings.redo, alone=alone)
 
 
 def in_runs(numbers: Iterable[int]) -> str:
@@ -279,3 +286,12 @@ def _numbers_on_disk(plate: Plate) -> list[int]:
     head, tail = re.escape(path.name[: token.start()]), re.escape(path.name[token.end() :])
     ours = re.compile(f"{head}(-?\\d+){tail}")
     return sorted(int(found[1]) for p in path.parent.iterdir() if (found := ours.fullmatch(p.name)))
+
+
+def _one_of_many(path: Path) -> int | None:
+    match = _NUMBERED.fullmatch(path.name)
+    if match is None or match["head"][-1:] in ("v", "V") or not path.parent.is_dir():
+        return None
+    ours = re.compile(f"{re.escape(match['head'])}\\d+{re.escape(match['tail'])}")
+    count = sum(ours.fullmatch(p.name) is not None for p in path.parent.iterdir())
+    return int(match["number"]) if count > 1 else None

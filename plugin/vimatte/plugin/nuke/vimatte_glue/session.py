@@ -75,9 +75,10 @@ class Session:
         self._stop.set()
 
     def forget(self) -> None:
-        """Another script comes: what runs was for the one that goes."""
-        self._stop.set()
-        self.work = None
+        """Another script comes: what runs was for the one that goes, and so is the engine it runs in."""
+        if self.work is not None:
+            self._stop.set()
+            self.work = self._engine = None
 
     def _ready(self, preferred: str) -> Engine:
         if self._engine is not None and self._engine.alive and not preferred:
@@ -95,6 +96,8 @@ class Session:
         bar = _Bar(work.title)
         outcome = self._follow(engine, work, bar)
         del bar
+        if self._engine is not engine:
+            engine.stop()
         nuke.executeInMainThread(self._over, (work, outcome))
 
     def _follow(self, engine: Engine, work: Work, progress: Progress) -> Outcome:
