@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def connection(tmp_path: Path) -> Iterator[Path]:
     )  # fmt: skip
     pid = json.loads(file.read_text())["pid"]
     yield file
-    if not gone(pid, 0):
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -74,8 +75,13 @@ def test_the_engine_works_for_one_task_after_the_other_and_stops(tmp_path: Path,
     assert layers(tmp_path) == whole
     wrong = vimatte(*arguments(tmp_path, "--engine", connection, "--frames", "1-9", "--resume"))
     assert (wrong.code, "asks for 1-9" in wrong.err) == (2, True), "an error comes through as it is"
+    words = arguments(tmp_path, "--engine", connection, "--frames", "1002-1004", "--overwrite")
+    plate = tmp_path / "plate" / "plate.1003.exr"
+    plate.write_bytes(plate.read_bytes()[:1000])
+    bad = vimatte(*words)
+    assert (bad.code, "Frames 1003 of 1002-1004 were not made" in bad.err) == (3, True)
     log = connection.with_suffix(".log").read_text()
-    assert log.count("matte 100") == 2
+    assert log.count("matte 100") == 3
     pid = json.loads(connection.read_text())["pid"]
     assert vimatte("engine", "stop", "--connection", connection).code == 0
     assert gone(pid)

@@ -246,14 +246,15 @@ def hand_over(values: Mapping[str, Any], connection: Path) -> Iterator[Any]:
     from vimatte.engine.events import event_from
 
     errors = {kind.exit_code: kind for kind in VimatteError.__subclasses__()}
+    done = False
     with closing(_ask(_read(connection), {"request": "matte", "job": values})) as answers:
         for answer in answers:
             if answer["event"] == "error":
                 raise errors.get(answer["exit_code"], VimatteError)(answer["message"])
+            done = answer["event"] == "done"
             yield event_from(answer)
-            if answer["event"] == "done":
-                return
-    raise Unreachable("the engine ended in the middle of the chunk")
+    if not done:
+        raise Unreachable("the engine ended in the middle of the chunk")
 
 
 def _read(connection: Path) -> dict[str, Any]:

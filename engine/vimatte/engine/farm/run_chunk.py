@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from vimatte.engine.device import choose_device
 from vimatte.engine.errors import Cancelled, ConfigError, MediaError, VimatteError
-from vimatte.engine.events import Event, FrameWritten, Planned
+from vimatte.engine.events import Event, FrameWritten, JobDone, Planned
 from vimatte.engine.farm.open_models import OpenModels
 from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline import open_for_mattes, run_job
@@ -49,7 +49,8 @@ def run_chunk(job: MatteJob, *, models: OpenModels | None = None) -> Generator[E
     if rest.numbers:
         again = replace(job, frames=str(rest), resume=True, overwrite=False)
         for event in run_job(again, model=model):
-            if not isinstance(event, Planned) and not (isinstance(event, FrameWritten) and event.frame in written):
+            said = isinstance(event, FrameWritten) and event.frame in written
+            if not said and not isinstance(event, Planned | JobDone):
                 yield event
     reasons = dict.fromkeys(unreadable[n] for n in lost)
     raise MediaError(
