@@ -232,9 +232,19 @@ def test_the_knobs_offer_what_the_engine_has() -> None:
 
 
 def test_sentences_speak_of_knobs() -> None:
-    said = in_nuke("Track the shot anew: track the shot anew with: vimatte track or choose another --out.")
-    assert "--" not in said
-    assert "Find people" in said
+    for typed, pressed in (
+        ("Something changed: track the shot anew with: vimatte track", "Something changed: press Find people again"),
+        ("The GPU ran out of memory in tracking; type --device cpu, or --proxy 2 for mattes at half the size.",
+         "The GPU ran out of memory in tracking; set Device cpu, or Resolution half for mattes at half the size."),
+        ("The disk is full; free some space and go on with --resume, or choose another --out.",
+         "The disk is full; free some space and press Matte again, or choose another Folder."),
+        ("name the space with --in-space, or a config that has it with --ocio.",
+         "name the space with the Read's colour space, or a config that has it with the project's OCIO config."),
+        ("Nobody was found; give another folder with --weights, or another people finder with --vis.",
+         "Nobody was found; give another folder with --weights, or another people finder with Find people with."),
+        ("type: vimatte weights pull rvm", "type: vimatte weights pull rvm"),
+    ):  # fmt: skip
+        assert in_nuke(typed) == pressed
     assert summary(people=1, frames=1, folder="/f") == "1 frame of 1 person in /f."
     assert summary(people=2, frames=3, folder="/f", missing="3,5-6", warnings=["--frames 1-2 is long."]) == (
         "3 frames of 2 people in /f.\nWithout layers, because the plate lacks them: 3, 5-6.\nRange 1-2 is long."
