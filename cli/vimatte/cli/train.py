@@ -14,6 +14,7 @@ import click
 
 from vimatte.cli import options
 from vimatte.cli.talk import guarded
+from vimatte.cli.train_people import people
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,18 @@ _UNSEEN = 1_000_003
 """Added to the seed for clips to look at where no people are held out."""
 
 
-@click.command(epilog=options.EXIT_CODES)
+class _Train(click.Command):
+    """`train RECIPE …`, but for `train people …`, which makes what recipes train on."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == ["people"]:
+            return people.make_context(f"{info_name} people", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Train, epilog=options.EXIT_CODES)
 @click.argument("recipe", required=False)
 @click.option(
     "--data",
@@ -62,7 +74,7 @@ def train(recipe: str | None, **values: Any) -> None:
     """Train by RECIPE: instmatt, instmatt_refiner, lite_matte, maggie_image, maggie_video, msg_vim or oavm.
 
     Clips are composited as they are needed, from people with alpha and backgrounds. Ctrl-C finishes the step and leaves
-    a checkpoint; --resume goes on as if nothing had happened.
+    a checkpoint; --resume goes on as if nothing had happened. `vimatte train people` renders people to train on.
     """
     guarded(lambda: _train(recipe, **values))
 
