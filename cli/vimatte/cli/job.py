@@ -93,6 +93,8 @@ def job(
             listed = (ListedShot(name="", job=MatteJob(**values)),)
         needs = Needs(gpu_memory=gpu_memory, memory=memory, cpus=cpus)
         worker = Worker(program=program, conda=conda, container=container)
+        if form == "shell" and (memory or cpus):
+            click.echo("warning: --memory and --cpus are for openjd; ask your scheduler for them.", err=True)
         failed: list[str] = []
         for one in listed:
             try:
