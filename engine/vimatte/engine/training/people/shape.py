@@ -162,7 +162,7 @@ def shaped(assets: Assets, person: Person) -> Array:
     vertices = assets.vertices.copy()
     for name, weight in [*_macro_weights(person).items(), *person.details.items()]:
         target = assets.targets.get(name)
-        if target is not None:
+        if target is not None:  # the mesh itself is the average of some, so these have no target
             vertices[target.index] += target.offset * (weight / _DECIMETRES)
     return vertices
 
