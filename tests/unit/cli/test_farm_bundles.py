@@ -23,10 +23,12 @@ from vimatte.cli.shots import matte, track
 from vimatte.cli.verify import verify
 from vimatte.engine.errors import BackendError, ConfigError, MediaError
 from vimatte.engine.job import MatteJob
+from vimatte.engine.pipeline import open_clip
 
 from support import faults
 from support.cli_runner import vimatte
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "data" / "example"
 FULL: dict[str, Any] = {
     "frames": "1001-1007x2", "start_frame": 7, "missing": "skip", "in_space": "ACEScg", "working_space": "source",
     "max_instances": 3, "min_area": 0.25, "min_duration": 2, "detect_every": 4, "names": {"1": "zoe"},
@@ -66,7 +68,6 @@ def test_every_option_of_the_job_reaches_its_step(tmp_path: Path) -> None:
             assert all(value == wanted for value in read), one.name
     assert tracking["frames"] == checking["frames"] == "1001-1007:2"
     assert matting["frames"] == "1001-1003:2"
-    assert {s["ocio"] for s in (tracking, matting, checking)} == {"ocio://studio-config-v4.0.0_aces-v2.0_ocio-v2.5"}
     assert tracking["vis"] == "masks", "what auto finds here is what every worker uses"
     assert matting["out"] == checking["out"] == asked.out
     assert str(checking["shot"]) == str(matting["shot"]) == str(asked.shot)
@@ -94,7 +95,21 @@ def test_the_device_is_decided_once_for_all_workers(tmp_path: Path) -> None:
 def test_the_config_of_the_submitting_machine_goes_along(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("OCIO", "ocio://studio-config-v2.2.0_aces-v1.3_ocio-v2.4")
     farm = farm_job(job(tmp_path, matting="masks"), chunk=1)
-    assert typed(matte, farm.matte, farm)["ocio"] == "ocio://studio-config-v2.2.0_aces-v1.3_ocio-v2.4"
+    for command, arguments in ((track, farm.track), (matte, farm.matte), (verify, farm.verify)):
+        assert typed(command, arguments, farm)["ocio"] == "ocio://studio-config-v2.2.0_aces-v1.3_ocio-v2.4"
+    assert "OCIO" not in openjd_template(farm)["jobEnvironments"][0]["variables"]
+
+
+def test_colours_are_decided_as_in_one_run(tmp_path: Path, monkeypatch) -> None:
+    """Without any config the plate of an 8-bit movie is converted otherwise than with the same config named."""
+    monkeypatch.delenv("OCIO", raising=False)
+    asked = MatteJob(shot=EXAMPLE / "shot.mov", masks=EXAMPLE / "masks", out=str(tmp_path / "l.exr"), matting="masks")
+    farm = farm_job(asked, chunk=20)
+    read = typed(matte, farm.matte, farm)
+    with open_clip(asked.shot) as single, open_clip(asked.shot, ocio=read["ocio"]) as chunk:
+        assert (chunk.working.space, chunk.decision.space) == (single.working.space, single.decision.space)
+    assert openjd_template(farm)["jobEnvironments"][0]["variables"]["OCIO"] == "", "a worker's own would decide"
+    assert "\nexport OCIO=''\n" in shell_script(farm)
 
 
 def test_what_cannot_work_is_said_when_the_job_is_written(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def openjd_template(farm: FarmJob) -> dict[str, Any]:
         "extensions": ["TASK_CHUNKING", *(["FEATURE_BUNDLE_1"] if needed else [])],
         "name": f"vimatte {farm.name}".replace("{{", "")[:_LONGEST_NAME],
         "parameterDefinitions": [*map(_definition, farm.parameters), *_numbers(farm)],
-        "jobEnvironments": [{"name": "Vimatte", "variables": {"VIMATTE_REPORT": "openjd"}}],
+        "jobEnvironments": [{"name": "Vimatte", "variables": {"VIMATTE_REPORT": "openjd", **farm.environment}}],
         "steps": [
             {"name": "Track", **hosts, "script": {"actions": {"onRun": _action(farm, farm.track, cancel=True)}}},
             {

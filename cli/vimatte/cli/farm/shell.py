@@ -23,6 +23,7 @@ def shell_script(farm: FarmJob) -> str:
         return " ".join(words)
 
     cases = "\n".join(f"    {index}) echo '{frames}' ;;" for index, frames in enumerate(farm.chunks, start=1))
+    variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in farm.environment.items())
     return f"""#!/bin/sh
 # {" ".join(farm.name.split())}: frames {farm.frames} in {len(farm.chunks)} chunks.
 # Any of these may run again at any time, and ends in the same files:
@@ -33,7 +34,7 @@ def shell_script(farm: FarmJob) -> str:
 #   job.sh chunks         print how many chunks there are
 #   job.sh all            everything, here, one after the other
 set -eu
-
+{variables}
 frames_of() {{
   case "$1" in
 {cases}

@@ -93,6 +93,11 @@ class FarmJob:
     verify: tuple[str, ...]
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that every step runs with: a worker's own $OCIO must not decide what the submitter's did."""
+        return {} if self.job.ocio else {"OCIO": ""}
+
+    @property
     def chunks(self) -> tuple[FrameRange, ...]:
         """The frames of each task."""
         return chunks_of(self.frames, self.chunk)
@@ -138,7 +143,8 @@ def farm_job(job: MatteJob, *, chunk: int, needs: Needs | None = None, worker: W
         pattern = pattern_of(job, shot)
         refuse_to_overwrite(job, pattern, frames)
         sequence = shot.info.path if shot.info.kind == "sequence" else None
-        ocio = job.ocio or shot.config.name
+        # The built-in config is chosen by the lack of one: named with --ocio it would be a studio's, and decide more.
+        ocio = shot.config.name if shot.config.from_studio else None
     if job.tracks is None:
         open_backend(job)
     device = job.device if job.device != "auto" else "cuda" if needs.gpu_memory else "cpu"
@@ -190,7 +196,6 @@ def _opening(job: MatteJob, writing: _Writing) -> tuple[str, ...]:
     args = ["--start-frame", str(job.start_frame)]
     if job.in_space is not None:
         args += ["--in-space", writing.put("InSpace", job.in_space, "Colour space of the plate")]
-    # Always said: a worker's own $OCIO must not decide what the submitter's did.
     if job.ocio is not None and not job.ocio.startswith("ocio://"):
         path = Path(job.ocio).absolute()
         config = Parameter(name="Ocio", value=str(path), about="OCIO config", kind="PATH", flow="NONE")
