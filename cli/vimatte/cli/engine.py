@@ -44,7 +44,7 @@ _CONNECTION = click.option(
     "--connection", type=click.Path(path_type=Path), required=True, help="File that says how to reach the engine."
 )
 _MODEL = (
-    click.option("--matting", default="classical", show_default=True, help="Matting model to open."),
+    click.option("--matting", default="lite", show_default=True, help="Matting model to open."),
     click.option("--proxy", type=int, default=1, show_default=True),
     click.option("--device", default="auto", show_default=True),
 )

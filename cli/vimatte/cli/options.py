@@ -113,7 +113,7 @@ def output(function: _F) -> _F:
     """What is written."""
     return _stack(
         click.option(
-            "--matting", default="classical", show_default=True, help=f"Matting model: {', '.join(MATTING.names())}."
+            "--matting", default="lite", show_default=True, help=f"Matting model: {', '.join(MATTING.names())}."
         ),
         click.option(
             "--proxy",

@@ -50,7 +50,7 @@ def matte_instances(
     shot: ClipShot,
     tracks: TrackSet,
     *,
-    model: str = "classical",
+    model: str = "lite",
     frames: Sequence[int] | None = None,
     device: str = "auto",
 ) -> Iterator[MatteFrame]:

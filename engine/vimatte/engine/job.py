@@ -63,7 +63,7 @@ class MatteJob:
     names: Mapping[str, str] = field(default_factory=dict)
     """Layer names to give: {id or present name: new name}."""
 
-    matting: str = "classical"
+    matting: str = "lite"
     """Matting model."""
     proxy: int = 1
     """Matte at 1, 1/2, 1/4 or 1/8 of the plate's width and height, for a quick look; files keep the plate's size."""

@@ -60,6 +60,7 @@ MATTING = Table(
     {
         "classical": "vimatte.engine.matting.classical:Classical",
         "instmatt": "vimatte.engine.matting.instmatt:InstMattMatting",
+        "lite": "vimatte.engine.matting.lite:Lite",
         "maggie": "vimatte.engine.matting.maggie:MaggieMatting",
         "masks": "vimatte.engine.matting.masks:MaskMattes",
         "msg-vim": "vimatte.engine.matting.msg_vim:MsgVim",

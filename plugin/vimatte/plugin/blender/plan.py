@@ -93,7 +93,7 @@ class Options:
 
     out: str
     masks: Path | None = None
-    matting: str = "classical"
+    matting: str = "lite"
     depth: str = "half"
     device: str = "auto"
     cryptomatte: bool = False

@@ -108,7 +108,8 @@ class VIMATTE_PG_matte(bpy.types.PropertyGroup):
     quality: EnumProperty(
         name="Quality",
         items=[
-            ("classical", "Soft mattes", "Hair and motion blur"),
+            ("lite", "Soft mattes", "Hair and motion blur"),
+            ("classical", "Classical", "Without a network: solved from the colours around the tracked masks"),
             ("masks", "Draft", "Hard edges straight from the tracked masks, quick"),
         ],
     )

@@ -20,10 +20,11 @@ from vimatte.engine.device import inference
 from vimatte.engine.errors import BackendError
 from vimatte.engine.lite.shipped import shipped
 from vimatte.engine.matte import MatteFrame
-from vimatte.engine.matting.lite.network import MatteNetwork, People, Seen, TimeTap
+from vimatte.engine.matting.lite.network import MatteNetwork, Part, People, Seen, TimeTap
 from vimatte.engine.matting.lite.refine import refined
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.refine.couple import couple
+from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.windows import Window, needed_numbers, windows
@@ -34,6 +35,13 @@ _LONG_SIDE = 1100
 """The coarse network sees the plate at its size divided by a whole number, so that it is no longer than this."""
 _ALIGNED = 16
 """Sides the coarse network takes are multiples of this."""
+_AROUND = 48
+_SHARE_AROUND = 0.35
+"""How far from the box of their mask somebody is looked for: pixels of the coarse picture, and a share of the box."""
+_SOFT = 0.05
+_GROW = 1
+_PULL = 0.05
+"""What the closed form is given: `refine.polish`."""
 _INSTEAD = "--proxy 2 for mattes at half the size"
 
 
@@ -55,7 +63,8 @@ class Lite:
     """Everybody together, from masks that may be rough, lag or leak; frames two before and two after count, too.
 
     A coarse pass at no more than 1100 pixels decides who is where; a fine one at the plate's own size works only where
-    the coarse alpha is unsure. Cost goes with pixels and with people, not with the shot's length.
+    the coarse alpha is unsure; closed form lays what is left soft along the picture's edges. Cost goes with pixels and
+    with people, not with the shot's length.
     """
 
     name = "lite"
@@ -143,16 +152,20 @@ class Lite:
         if frame.x_PChw is not None and frame.seen is not None and frame.people is not None:
             with inference(self._device, what="lite", instead=_INSTEAD):
                 x = _exchanged(self._network.middle_time, window)
-                context, logits = self._network.third(x, frame.seen, frame.people)
+                within = _parts(frame.people.guidance_P2HW[:, 0])
+                context, logits = self._network.third(x, frame.seen, frame.people, within=within)
                 alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
             rows = [tracks.ids.index(one) for one in frame.ids]
-            out[rows] = couple(alphas[:, : tracks.height, : tracks.width].cpu().numpy())
+            inside = (slice(None), slice(tracks.height), slice(tracks.width))
+            picture = np.ascontiguousarray(frame.picture_3HW[inside].permute(1, 2, 0).cpu().numpy())
+            found = couple(alphas[inside].cpu().numpy())
+            out[rows] = polished(picture, found, soft=_SOFT, grow=_GROW, pull=_PULL)
         return MatteFrame(number=window.number, ids=tracks.ids, alphas=out)
 
 
 def _factor(picture: Picture) -> int:
-    height, width = picture.shape[:2]
-    return -(-max(height, width) // _LONG_SIDE)
+    longest: int = max(picture.shape[:2])
+    return -(-longest // _LONG_SIDE)
 
 
 def _filled(planes_CHW: Tensor, multiple: int, *, repeat: bool) -> Tensor:
@@ -172,6 +185,20 @@ def _with_others(own_PHW: Tensor) -> Tensor:
     two = own_PHW.topk(2, dim=0).values
     others = torch.where(own_PHW == two[0], two[1], two[0])
     return torch.stack([own_PHW, others], dim=1)
+
+
+def _parts(guidance_PHW: Tensor) -> list[Part]:
+    """Where each person can be, in quarters of the coarse size: the box of their mask, generously enlarged."""
+    parts: list[Part] = []
+    for mask in guidance_PHW > 0:
+        spans = []
+        for hit in (mask.any(dim=1), mask.any(dim=0)):
+            there = hit.nonzero()
+            spans.append((int(there[0]), int(there[-1]) + 1) if len(there) else (0, len(hit)))
+        more = max(_AROUND, round(_SHARE_AROUND * max(last - first for first, last in spans)))
+        rows, columns = (slice(max(0, first - more) // 4, -(-(last + more) // 4)) for first, last in spans)
+        parts.append((rows, columns))
+    return parts
 
 
 def _exchanged(tap: TimeTap, window: Window[_Frame]) -> Tensor:

@@ -14,6 +14,7 @@ Names carry shapes: P (frame, person) pairs, F frames, C channels, h w sides of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,10 @@ from torch import Tensor, nn
 
 from vimatte.engine.lite.encoder import MobileNetV2
 
-__all__ = ["ABSENT", "Fine", "MatteNetwork", "People", "Seen", "TimeTap", "alphas_of", "shares_of"]
+__all__ = ["ABSENT", "Fine", "MatteNetwork", "Part", "People", "Seen", "TimeTap", "alphas_of", "shares_of"]
 
+Part = tuple[slice, slice]
+"""Rows and columns."""
 ABSENT = -30.0
 """Logit of somebody who is not there."""
 _WIDE = 96
@@ -44,7 +47,11 @@ class People:
 
     def means_of_others(self, x_PChw: Tensor) -> Tensor:
         """For each pair the mean of the other people of its frame; 0 where somebody is alone."""
+        if len(x_PChw) == 1:
+            return torch.zeros_like(x_PChw)
         frames = int(self.frame_P.max().item()) + 1
+        if frames == 1:
+            return (x_PChw.sum(dim=0, keepdim=True) - x_PChw) / (len(x_PChw) - 1)
         sums = x_PChw.new_zeros((frames, *x_PChw.shape[1:])).index_add_(0, self.frame_P, x_PChw)
         counts = torch.bincount(self.frame_P, minlength=frames).to(x_PChw.dtype)
         others = (counts - 1).clamp(min=1)[self.frame_P]
@@ -92,10 +99,25 @@ class MatteNetwork(nn.Module):
         x: Tensor = self.middle(self.wide_after(wide_PChw), seen.f8_FChw, people)
         return x
 
-    def third(self, middle_PChw: Tensor, seen: Seen, people: People) -> tuple[Tensor, Tensor]:
-        """Go on from what `middle_time` gave: features (p, 40, h/4, w/4) for `fine`, and coarse logits (p, 1, …)."""
-        x = self.narrow(self.middle_after(middle_PChw), seen.f4_FChw, people)
-        return x, self.coarse(x)
+    def third(
+        self, middle_PChw: Tensor, seen: Seen, people: People, *, within: Sequence[Part] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Go on from what `middle_time` gave: features (p, 40, h/4, w/4) for `fine`, and coarse logits (p, 1, …).
+
+        `within` says for each pair in which rows and columns of these it can be at all: elsewhere nothing is worked
+        out, and nobody is.
+        """
+        joined = self.narrow.joined(self.middle_after(middle_PChw), seen.f4_FChw, people)
+        if within is None:
+            x = self.narrow.blocks(joined)
+            return x, self.coarse(x)
+        context = torch.zeros_like(joined)
+        logits = torch.full_like(joined[:, :1], ABSENT)
+        for row, (rows, columns) in enumerate(within):
+            part = self.narrow.blocks(joined[row : row + 1, :, rows, columns])
+            context[row, :, rows, columns] = part[0]
+            logits[row, :, rows, columns] = self.coarse(part)[0]
+        return context, logits
 
 
 class TimeTap(nn.Module):
@@ -110,7 +132,7 @@ class TimeTap(nn.Module):
     def forward(self, before_PChw: Tensor, x_PChw: Tensor, after_PChw: Tensor) -> Tensor:
         """Return the features with what the neighbours add."""
         sums = self.taps[0](before_PChw) + self.taps[1](x_PChw) + self.taps[2](after_PChw)
-        out: Tensor = x_PChw + self.mix(F.relu(sums))
+        out: Tensor = x_PChw + self.mix(F.relu(sums, inplace=True))
         return out
 
 
@@ -139,11 +161,11 @@ class Fine(nn.Module):
         and enlarged to half of H and W, which are even.
         """
         x_P5HW = torch.cat([picture_P3HW, coarse_P2HW], dim=1) * 2 - 1
-        half = F.relu(self.stem(x_P5HW) + context_PChw)
-        half = F.relu(half + self.near_again(F.relu(self.near(half))))
+        half = F.relu(self.stem(x_P5HW) + context_PChw, inplace=True)
+        half = F.relu(half + self.near_again(F.relu(self.near(half), inplace=True)), inplace=True)
         up = F.interpolate(self.narrow(half), scale_factor=2.0, mode="bilinear", align_corners=False)
-        full = F.relu(self.full(x_P5HW) + up)
-        out: Tensor = self.correction(F.relu(self.full_again(full)))
+        full = F.relu(self.full(x_P5HW) + up, inplace=True)
+        out: Tensor = self.correction(F.relu(self.full_again(full), inplace=True))
         return out
 
 
@@ -160,6 +182,11 @@ class _Join(nn.Module):
         self.blocks = nn.Sequential(_Block(channels, kernel=kernel), _Block(channels, kernel=kernel))
 
     def forward(self, coarser_PChw: Tensor | None, seen_FChw: Tensor, people: People) -> Tensor:
+        out: Tensor = self.blocks(self.joined(coarser_PChw, seen_FChw, people))
+        return out
+
+    def joined(self, coarser_PChw: Tensor | None, seen_FChw: Tensor, people: People) -> Tensor:
+        """All but the blocks."""
         height, width = seen_FChw.shape[-2:]
         guidance = F.adaptive_avg_pool2d(people.guidance_P2HW, (height, width))
         # The picture's part is worked out once a frame, however many people there are.
@@ -169,9 +196,8 @@ class _Join(nn.Module):
                 self.coarser(coarser_PChw), size=(height, width), mode="bilinear", align_corners=False
             )
         scale, shift = self.token(seen_FChw, guidance, people.frame_P)
-        x = F.relu(x * scale + shift)
-        x = x + self.others(people.means_of_others(x))
-        out: Tensor = self.blocks(x)
+        x = F.relu(x * scale + shift, inplace=True)
+        out: Tensor = x + self.others(people.means_of_others(x))
         return out
 
 
@@ -203,7 +229,8 @@ class _Block(nn.Module):
         self.narrow = nn.Conv2d(wide, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.narrow(F.relu(self.filter(F.relu(self.widen(x)))))
+        wide = F.relu(self.filter(F.relu(self.widen(x), inplace=True)), inplace=True)
+        out: Tensor = x + self.narrow(wide)
         return out
 
 

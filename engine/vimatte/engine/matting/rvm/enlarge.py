@@ -6,10 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vimatte.engine.matting.classical.solve import solve
-from vimatte.engine.refine.couple import couple
-from vimatte.engine.refine.crops import groups
-from vimatte.engine.refine.trimap import Trimap, disc
+from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture
 
 __all__ = ["enlarge"]
@@ -26,17 +23,7 @@ def enlarge(picture: Picture, alpha: NDArray[np.float32], divided: NDArray[np.fl
     What enlarging everybody's alpha from h w loses is added to the people's sum, as far as it is the alpha that was
     followed there; then the soft edge is solved once more at full size. Coupled.
     """
-    rough = _detailed(alpha, divided)
-    out = rough.copy()
-    for rows, (x0, y0, x1, y1) in groups(rough > 0, margin=2 * _GROW):
-        part = rough[rows, y0:y1, x0:x1]
-        soft = ((part > _SOFT) & (part < 1.0 - _SOFT)).any(axis=0)
-        open_ = cv2.dilate(soft.astype(np.uint8), disc(_GROW)).astype(bool)
-        solid = part > 0.5
-        areas = Trimap(core=solid & ~open_, reach=solid | open_, open=open_)
-        crop = np.ascontiguousarray(picture[y0:y1, x0:x1])
-        out[rows, y0:y1, x0:x1] = solve(crop, areas, prior=part, pull=_PULL)
-    return couple(out)
+    return polished(picture, _detailed(alpha, divided), soft=_SOFT, grow=_GROW, pull=_PULL)
 
 
 def _detailed(alpha: NDArray[np.float32], divided: NDArray[np.float32]) -> NDArray[np.float32]:

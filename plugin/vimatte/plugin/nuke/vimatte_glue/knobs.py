@@ -8,7 +8,7 @@ __all__ = ["COLOURS", "DEVICES", "FINDERS", "KNOBS", "MATTING", "PROXIES", "RANG
 
 FINDERS = ("auto", "blazepose", "videomt", "sam3", "sam2", "edgetam", "detect")
 """People finders; masks that are given are followed by auto."""
-MATTING = ("classical", "lite", "rvm", "msg-vim", "instmatt", "maggie", "oavm", "masks")
+MATTING = ("lite", "classical", "rvm", "msg-vim", "instmatt", "maggie", "oavm", "masks")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RANGES = ("input", "project", "custom")
 PROXIES = ("full", "half", "quarter")

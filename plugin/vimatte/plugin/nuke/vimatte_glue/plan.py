@@ -70,7 +70,7 @@ class Settings:
     masks: str = ""
     finder: str = "auto"
     prompt: str = ""
-    matting: str = "classical"
+    matting: str = "lite"
     device: str = "auto"
     max_people: int = 0
     """0: as many as there are."""
