@@ -129,7 +129,8 @@ def _write(studio: Studio, target: Path, order: Order, clip: int, rasterise: Ras
             meta["exposure"] = round(frame.exposure, 3)
         meta["bytes_per_frame"] = size // order.frames
         (scratch / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        os.rename(scratch, target)
+        if not target.exists():  # somebody else may have made the same bytes meanwhile
+            os.rename(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return meta
