@@ -83,14 +83,15 @@ function Find-Python {
             exit 0
         }
         # With these, all that it fetches lies in the prefix and nothing is put on PATH or into the registry.
-        $env:UV_PYTHON_INSTALL_DIR = Join-Path $prefix 'python'
         $env:UV_CACHE_DIR = Join-Path (Join-Path $prefix 'uv') 'cache'
         $env:UV_PYTHON_INSTALL_BIN = '0'
         $env:UV_PYTHON_INSTALL_REGISTRY = '0'
         foreach ($version in $wanted) {
+            # One that uv fetched for somebody else will do.
             $found = Find-ByUv $version
             if ($found -and (Test-Interpreter @($found))) { return $found }
         }
+        $env:UV_PYTHON_INSTALL_DIR = Join-Path $prefix 'python'
         Write-Host "Fetching Python $($wanted[0]) with uv"
         & uv python install $wanted[0] | Out-Host
         $env:UV_PYTHON_PREFERENCE = 'only-managed'

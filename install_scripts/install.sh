@@ -81,7 +81,7 @@ find_uv() {
 fetch_python() {
     uv=$1
     version=${wanted%% *}
-    export UV_PYTHON_INSTALL_DIR="$prefix/python" UV_CACHE_DIR="$prefix/uv/cache" UV_PYTHON_INSTALL_BIN=0 UV_NO_PROGRESS=1
+    export UV_CACHE_DIR="$prefix/uv/cache" UV_PYTHON_INSTALL_BIN=0 UV_NO_PROGRESS=1
     for one in $wanted; do
         # One that uv fetched for somebody else will do.
         if found=$("$uv" python find "$one" 2>/dev/null) && suits "$found"; then
@@ -89,6 +89,7 @@ fetch_python() {
             return 0
         fi
     done
+    export UV_PYTHON_INSTALL_DIR="$prefix/python"
     echo "Fetching Python $version with uv" >&2
     "$uv" python install "$version" >&2 && UV_PYTHON_PREFERENCE=only-managed "$uv" python find "$version"
 }

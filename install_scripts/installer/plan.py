@@ -12,14 +12,11 @@ from pathlib import Path
 from .errors import InstallError
 from .links import blender_folders, nuke_init
 from .options import Options, PipOptions
-from .record import Record, load
+from .record import Record, load, unrecorded
 from .source import Source, find_source, wheel_folders
 from .torch_build import PIP, Build, Machine, choose, look
 
 __all__ = ["Plan", "base_python", "make_plan"]
-
-_BEFORE_RECORD = frozenset({"python", "uv"})
-"""What the shell scripts may have put into the prefix: uv and the Python that it fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,19 +99,16 @@ def base_python() -> Path:
 
 def _record(prefix: Path) -> Record:
     """The record of a prefix, or a new one for a place that is free. Raises InstallError where it is not."""
-    record = load(prefix)
+    record = load(prefix) or unrecorded(prefix)
     if record is not None:
         return record
-    if not os.path.lexists(prefix):
-        return Record(prefix=prefix)
-    if not prefix.is_dir():
+    if os.path.lexists(prefix) and not prefix.is_dir():
         raise InstallError(f"{prefix} is not a folder; choose another place with --prefix FOLDER.")
-    there = {path.name for path in prefix.iterdir()}
-    if not there <= _BEFORE_RECORD:
+    if prefix.is_dir() and any(prefix.iterdir()):
         raise InstallError(
             f"{prefix} holds other things and no installation of vimatte; choose another place with --prefix FOLDER."
         )
-    return Record(prefix=prefix, inside=sorted(there), folders=[str(prefix)] if there else [])
+    return Record(prefix=prefix)
 
 
 def _index(index: str, pip: PipOptions) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from .errors import InstallError
 
-__all__ = ["NAME", "Line", "Record", "load", "make_folder", "save"]
+__all__ = ["NAME", "Line", "Record", "load", "make_folder", "save", "unrecorded"]
 
 NAME = "installed.json"
 _FORMAT = 1
+_BEFORE_RECORD = frozenset({"python", "uv"})
+"""What the shell scripts may have put into the prefix: uv and the Python that it fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,14 @@ def load(prefix: Path) -> Record | None:
             f"The record {path} cannot be read ({error}); use the installer of the version that wrote it, "
             f"or remove {prefix} by hand."
         ) from error
+
+
+def unrecorded(prefix: Path) -> Record | None:
+    """A record of what the shell scripts alone put into a prefix; None where anything else is in it, or nothing."""
+    there = {path.name for path in prefix.iterdir()} if prefix.is_dir() else set()
+    if not there or not there <= _BEFORE_RECORD:
+        return None
+    return Record(prefix=prefix, inside=sorted(there), folders=[str(prefix)])
 
 
 def make_folder(record: Record, folder: Path) -> None:

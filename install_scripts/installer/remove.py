@@ -11,7 +11,7 @@ from .commands import say
 from .errors import InstallError
 from .links import remove_line, unlink
 from .plan import base_python
-from .record import NAME, Record, load
+from .record import NAME, Record, load, unrecorded
 
 __all__ = ["uninstall"]
 
@@ -21,7 +21,7 @@ LEFTOVER = "VIMATTE_LEFTOVER"
 
 def uninstall(prefix: Path, *, purge: bool, dry_run: bool) -> None:
     """Remove an installation. Raises InstallError where something cannot be removed."""
-    record = load(prefix)
+    record = load(prefix) or unrecorded(prefix)
     if record is None:
         say("nothing", f"no installation of vimatte is recorded in {prefix}")
         return
@@ -38,7 +38,7 @@ def uninstall(prefix: Path, *, purge: bool, dry_run: bool) -> None:
         if tree.is_dir() and not _runs_from(tree):
             _remove_tree(tree)
             say("removed", tree)
-    (prefix / NAME).unlink()
+    (prefix / NAME).unlink(missing_ok=True)
     for folder in reversed(record.folders):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)

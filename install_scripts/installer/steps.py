@@ -22,6 +22,8 @@ from .torch_build import PIP
 
 __all__ = ["add_torch", "ask", "copy_scripts", "install", "kind_of_torch", "make_venv", "torch_failed"]
 
+_INSIDE = ("blender", "python", "scripts", "uv", "venv")
+"""All that may come to lie in the prefix; the shell scripts make python and uv."""
 _CACHE = """
 import json, os
 import platformdirs
@@ -42,7 +44,7 @@ def install(plan: Plan, *, here: Path) -> None:
     if plan.source.bundle is not None:
         _check_bundle(plan.source.bundle)
     make_folder(record, plan.prefix)
-    record.inside = sorted({*record.inside, "venv", "scripts", "blender"})
+    record.inside = sorted({*record.inside, *_INSIDE})
     save(record)
     copy_scripts(here, plan.prefix / "scripts")
 
@@ -255,5 +257,7 @@ def _say_what_next(plan: Plan) -> None:
         say("blender", "tick Vimatte in Preferences > Add-ons; restart Blender if it runs")
     if plan.prefix != Path.home() / ".vimatte":
         say("plug-ins", f"the engine is not in its usual place: set VIMATTE_ENGINE to {plan.venv}")
+    if not plan.weights:
+        say("weights", "none yet: --masks FOLDER needs none; to have people found, vimatte weights pull blazepose")
     say("try", f'"{program(plan.venv, "vim-batch")}" shot.mov --out layers.exr')
     say("remove", f'"{plan.prefix / "scripts" / script}" --uninstall --prefix "{plan.prefix}"')

@@ -179,8 +179,10 @@ def test_the_python_that_uv_fetches_lies_in_the_prefix(desk: Desk) -> None:
     prefix = desk.home / ".vimatte"
     assert f"{prefix}/python 0 {prefix}/uv/cache" in ran.stderr
     assert ran.returncode == 2, "argparse refuses the build: Python was started with the options as they were typed"
-    plan: Any = installer("plan")
-    assert plan._record(prefix).inside == ["python"], "what the shell put there is ours"
+    assert sorted(desk.listing()) == [".vimatte", ".vimatte/python"]
+    desk.python = sys.executable
+    assert desk.run("--uninstall").returncode == 0
+    assert desk.listing() == {}, "what the shell put there is ours"
 
 
 def test_options_that_exclude_each_other_are_refused(desk: Desk) -> None:
