@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vimatte.engine.matting.classical import Classical
+from vimatte.engine.matting.lite import Lite
 from vimatte.engine.tracks import TrackSet
 
 from support.cli_runner import vim_batch, vimatte
@@ -126,7 +126,7 @@ def test_a_correction_changes_only_the_frames_it_should(clip, tracks, painted, t
     assert TrackSet.load(tracks).keys[1] == (1001, FIXED, 1010, 1020)
 
     frames = {f for _, f in changed}
-    near = {f for f in range(FIRST, FIRST + COUNT) if any(abs(f - c) <= Classical.reach for c in frames)}
+    near = {f for f in range(FIRST, FIRST + COUNT) if any(abs(f - c) <= Lite.reach for c in frames)}
     redone = matted(clip, tracks, out, "--resume")
     assert {f for f, how in redone.items() if how == "written"} == near
     assert near < set(redone)

@@ -38,7 +38,7 @@ def test_a_sequence_becomes_a_job_that_the_engine_takes() -> None:
         "out": str(Path("/comp/mattes/VIM_1/layers.####.exr")),
         "missing": "skip",
         "vis": "auto",
-        "matting": "classical",
+        "matting": "lite",
         "device": "auto",
         "cryptomatte": True,
         "plate": False,
