@@ -110,7 +110,7 @@ def test_both_rasterisers_agree_to_the_bit(compiled: Rasteriser, seed: int) -> N
     now = moment(made, 1)
     for one, other in zip(compiled(made, now), rasterise_plainly(made, now), strict=True):
         np.testing.assert_array_equal(one, other)
-        assert len(np.unique(one)) > 5
+        assert len(np.unique(one)) > 3
 
 
 def test_a_square_covers_what_it_should() -> None:
