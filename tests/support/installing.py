@@ -74,7 +74,8 @@ class Desk:
     ) -> subprocess.CompletedProcess[str]:
         """Start the installer; nothing of this machine's settings reaches it."""
         named = {"VIMATTE_PYTHON": self.python} if self.python else {}
-        whole = {"HOME": str(self.home), "PATH": str(self.bin), "LANG": "C.UTF-8", **named, **env}
+        whole = {"HOME": str(self.home), "PATH": str(self.bin), "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull}
+        whole |= {**named, **env}
         command = [str(self.bin / "sh"), str(script), *map(str, arguments)]
         return subprocess.run(command, env=whole, capture_output=True, text=True, encoding="utf-8", check=False)
 
