@@ -1,6 +1,6 @@
 """Score matting models on shots with exactly known mattes, from masks made wrong: prints a table.
 
-    python tests/bench/bench_matting.py [--frames 36] [--shots composite,example] [--rows masks,plain,classical]
+    python tests/bench/bench_matting.py [--frames 36] [--shots composite,example] [--rows masks,plain,classical,lite]
                                         [--wrong 3-11] [--same]
 
 Each person's true mask (alpha > 0.5) is dilated or eroded by a round brush `--wrong` pixels across, another one on each
@@ -25,6 +25,7 @@ from vimatte.engine.masks import Rle
 from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.classical import Classical
 from vimatte.engine.matting.classical.solve import solve
+from vimatte.engine.matting.lite import Lite
 from vimatte.engine.matting.masks import MaskMattes
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.metrics.matte_errors import MatteErrorMeter
@@ -59,7 +60,12 @@ class PlainClosedForm:
             )
 
 
-ROWS: Mapping[str, type[MattingModel]] = {"masks": MaskMattes, "plain": PlainClosedForm, "classical": Classical}
+ROWS: Mapping[str, type[MattingModel]] = {
+    "masks": MaskMattes,
+    "plain": PlainClosedForm,
+    "classical": Classical,
+    "lite": Lite,
+}
 
 
 def composite(count: int) -> tuple[list[Picture], NDArray[np.float32]]:

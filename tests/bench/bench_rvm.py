@@ -17,9 +17,7 @@ import bench_matting
 import numpy as np
 
 from vimatte.engine.matte import MatteFrame
-from vimatte.engine.matting.classical import Classical
 from vimatte.engine.matting.classical.consensus import signed_distance
-from vimatte.engine.matting.masks import MaskMattes
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.matting.rvm import Rvm
 from vimatte.engine.refine.couple import couple
@@ -41,7 +39,7 @@ class Split(Rvm):
             yield MatteFrame(number=number, ids=tracks.ids, alphas=couple(alphas))
 
 
-ROWS: Mapping[str, type[MattingModel]] = {"masks": MaskMattes, "split": Split, "classical": Classical, "rvm": Rvm}
+ROWS: Mapping[str, type[MattingModel]] = {**bench_matting.ROWS, "split": Split, "rvm": Rvm}
 
 
 def main() -> None:
