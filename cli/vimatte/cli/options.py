@@ -12,6 +12,7 @@ import click
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.registry import MATTING
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION
+from vimatte.engine.vis.carriers import CARRIERS
 from vimatte.ocio.compressions import COMPRESSIONS
 
 __all__ = ["EXIT_CODES", "box", "finding", "names_of", "opening", "output", "point", "reading", "reporting"]
@@ -83,6 +84,13 @@ def finding(function: _F) -> _F:
             "--prompt",
             help="What to find instead of people ('dog', with sam3 any words: 'red car'); with sam2 and edgetam boxes "
             "and clicks.",
+        ),
+        click.option(
+            "--propagate",
+            type=click.Choice(CARRIERS),
+            default="classical",
+            show_default=True,
+            help="Who carries masks to the frames between: classical, or lite, a network (young: docs/model_cards).",
         ),
         click.option(
             "--clean-edges",

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
+from vimatte.engine.vis.carriers import CARRIERS, Carrier
 from vimatte.engine.vis.choose import choose_finder
 from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
@@ -54,6 +55,8 @@ class MatteJob:
     """Folder of the people finder's weights; None for those in the cache."""
     prompt: str | None = None
     """What to find or where: a text for `sam3`, a class, boxes and clicks for `sam2`."""
+    propagate: Carrier = "classical"
+    """Who carries masks to the frames between."""
     clean_edges: bool = False
     """Outline found people again, with MobileSAM, on the frames they are followed from."""
     max_instances: int | None = None
@@ -88,6 +91,7 @@ class MatteJob:
         for name, kind in (("depth", Depth), ("layers", Layers), ("missing", Missing)):
             _one_of(name, getattr(self, name), get_args(kind))
         _one_of("compression", self.compression, COMPRESSIONS)
+        _one_of("propagate", self.propagate, CARRIERS)
         if self.resume and self.overwrite:
             raise ConfigError("--resume keeps frames and --overwrite replaces them: give one of the two.")
         if self.masks is not None and self.tracks is not None:
@@ -119,6 +123,7 @@ class MatteJob:
             detect_every=self.detect_every,
             weights=None if self.weights is None else str(self.weights),
             prompt=self.prompt,
+            propagation=self.propagate,
             clean_edges=self.clean_edges,
         )
 

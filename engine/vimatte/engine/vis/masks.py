@@ -11,7 +11,7 @@ from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
-from vimatte.engine.vis.propagate import SETTINGS, propagate
+from vimatte.engine.vis.propagate import SETTINGS, propagate, settings
 
 __all__ = ["MasksBackend"]
 
@@ -48,7 +48,7 @@ class MasksBackend:
             number: {f: _present(rle) for f, rle in keys.of(name).items() if f in inside}
             for number, name in enumerate(keys.names, 1)
         }
-        masks = yield from propagate(shot, anchors=anchors)
+        masks = yield from propagate(shot, anchors=anchors, carrier=options.propagation, device=options.device)
         return TrackSet(
             width=shot.info.width,
             height=shot.info.height,
@@ -59,7 +59,7 @@ class MasksBackend:
             ),
             masks=masks,
             keys={number: tuple(f for f, rle in by.items() if rle is not None) for number, by in anchors.items()},
-            source={"backend": self.name, **self.settings},
+            source={"backend": self.name, **self.settings, **settings(options.propagation)},
         )
 
 

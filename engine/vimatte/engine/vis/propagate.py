@@ -1,8 +1,11 @@
-"""Masks carried through a shot without learned weights: from given frames to all frames, both ways in time."""
+"""Masks carried through a shot: from given frames to all frames, both ways in time.
+
+Who carries: `classical`, without learned weights, or `lite`, the network that comes with the program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -11,21 +14,38 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.shot import Shot
+from vimatte.engine.vis.carriers import Carrier
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
 from vimatte.engine.vis.propagation.sweep import sweep
 
-__all__ = ["SETTINGS", "propagate"]
+__all__ = ["SETTINGS", "propagate", "settings"]
 
 SETTINGS: Mapping[str, str | int | float] = {"propagation": "classical 1", "propagation_long_side": 960}
-"""What changes a propagated mask."""
+"""What changes a mask that is carried without weights."""
 
 Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
 
+_Sweeper = Callable[
+    [WorkingFrames, Sequence[int], Mapping[int, Mapping[int, Probability | None]]],
+    Iterator[tuple[int, dict[int, SoftMask]]],
+]
+
+
+def settings(carrier: Carrier) -> dict[str, str | int | float]:
+    """What changes a mask that is carried so. Raises BackendError where the weights are missing."""
+    if carrier == "classical":
+        return dict(SETTINGS)
+    from vimatte.engine.lite.propagate import carry
+    from vimatte.engine.lite.propagate.weights import digest
+
+    return {"propagation": "lite 1", "propagation_weights": digest(), **carry.SETTINGS}
+
+
 def propagate(
-    shot: Shot, *, anchors: Anchors, exact: bool = True
+    shot: Shot, *, anchors: Anchors, exact: bool = True, carrier: Carrier = "classical", device: str = "cpu"
 ) -> Generator[Progress, None, dict[int, dict[int, Rle]]]:
     """Fill in the masks of every frame of `shot.frames` from those that are known.
 
@@ -35,13 +55,14 @@ def propagate(
     only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
-    holds 8-bit working copies (long side 960, 48 MB in memory) and small soft masks, never full-size pictures. Raises
-    ConfigError when a mask is not of the shot's size.
+    holds 8-bit working copies (48 MB in memory) and small soft masks, never full-size pictures. Raises ConfigError when
+    a mask is not of the shot's size, BackendError when the weights of `lite` are.
     """
     numbers = shot.frames.numbers
     width, height = shot.info.width, shot.info.height
     _check(anchors, width, height)
-    frames = WorkingFrames(shot, long_side=int(SETTINGS["propagation_long_side"]))
+    long_side, sweeper = _sweeper(carrier, exact=exact, device=device)
+    frames = WorkingFrames(shot, long_side=long_side)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
         for number in sorted(anchors[one]):
@@ -54,7 +75,7 @@ def propagate(
     swept: list[Sweep] = []
     for route in (ahead, back):
         result: Sweep = {}
-        for number, masks in sweep(frames, route, known=known):
+        for number, masks in sweeper(frames, route, known):
             result[number] = masks
             done += 1
             yield Progress(phase="propagate", done=done, total=total)
@@ -76,6 +97,19 @@ def propagate(
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
     return masks_of
+
+
+def _sweeper(carrier: Carrier, *, exact: bool, device: str) -> tuple[int, _Sweeper]:
+    """The long side of working copies, and how a sweep is made."""
+    if carrier == "classical":
+        return int(SETTINGS["propagation_long_side"]), lambda frames, route, known: sweep(frames, route, known=known)
+    from vimatte.engine.lite.propagate import carry
+    from vimatte.engine.lite.propagate.weights import open_network
+
+    network = open_network(device)
+    return int(carry.SETTINGS["lite_long_side"]), lambda frames, route, known: carry.sweep(
+        network, frames, route, known=known, exact=exact, device=device
+    )
 
 
 class _Known(Mapping[int, Mapping[int, Probability | None]]):

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vimatte.engine.training.data.compose import make_sample
+from vimatte.engine.training.data.crossings import make_crossing, skipping
 from vimatte.engine.training.data.footage import Footage
 from vimatte.engine.training.data.sample import Sample
 from vimatte.engine.training.data.settings import Settings
@@ -84,6 +85,7 @@ class TrainingClips(Dataset[Sample]):
         self.backgrounds = Footage.of(*behind) if behind else None
         """What there is to stand before; none: dead leaves."""
         self.settings, self.seed, self._length = settings, seed, length
+        self._skipping = skipping(self.people) if settings.protocol.crossing else ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -97,6 +99,8 @@ class TrainingClips(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self._length:
             raise IndexError(f"there are {self._length} samples, asked for {index}")
+        if self._skipping:
+            return make_crossing(self._skipping, self.backgrounds, settings=self.settings, seed=self.seed, index=index)
         return make_sample(self.people, self.backgrounds, settings=self.settings, seed=self.seed, index=index)
 
 

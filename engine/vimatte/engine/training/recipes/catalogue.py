@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.training.recipes.instmatt import instmatt, instmatt_refiner
 from vimatte.engine.training.recipes.lite_matte import lite_matte
+from vimatte.engine.training.recipes.lite_propagate import lite_propagate
 from vimatte.engine.training.recipes.maggie import maggie_image, maggie_video
 from vimatte.engine.training.recipes.msg_vim import msg_vim
 from vimatte.engine.training.recipes.oavm import oavm
@@ -19,6 +20,7 @@ RECIPES: Mapping[str, Callable[..., Recipe]] = {
     "instmatt": instmatt,
     "instmatt_refiner": instmatt_refiner,
     "lite_matte": lite_matte,
+    "lite_propagate": lite_propagate,
     "maggie_image": maggie_image,
     "maggie_video": maggie_video,
     "msg_vim": msg_vim,

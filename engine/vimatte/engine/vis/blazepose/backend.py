@@ -98,7 +98,10 @@ class BlazePose:
                 segmenter = Segmenter.open(device=options.device)
                 known = yield from refine_keys.refine_keys(shot, known, segmenter=segmenter, given=painted)
                 source |= {**refine_keys.SETTINGS, **segmenter.settings}
-            masks = yield from propagate.propagate(shot, anchors=known, exact=keys is not None)
+            source |= propagate.settings(options.propagation)
+            masks = yield from propagate.propagate(
+                shot, anchors=known, exact=keys is not None, carrier=options.propagation, device=options.device
+            )
         return TrackSet(
             width=width,
             height=height,

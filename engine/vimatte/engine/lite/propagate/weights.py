@@ -1,0 +1,32 @@
+"""The trained network of `lite.propagate`, as it comes with the program."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+from vimatte.engine.errors import BackendError
+from vimatte.engine.lite.propagate.network import PropagateNet
+from vimatte.engine.lite.shipped import shipped
+
+__all__ = ["digest", "open_network"]
+
+_NAME = "propagate"
+
+
+@lru_cache(maxsize=1)
+def digest() -> str:
+    """Sha256 of the file of weights. Raises BackendError where it is not there."""
+    return shipped(_NAME).sha256
+
+
+def open_network(device: str) -> PropagateNet:
+    """Load the network for use on a device. Raises BackendError where weights are missing or of another network."""
+    network = PropagateNet()
+    try:
+        network.load_state_dict(shipped(_NAME).tensors)
+    except RuntimeError as error:
+        raise BackendError(f"The weights of lite.{_NAME} are of another version; install vimatte again.") from error
+    network.eval().requires_grad_(False)
+    return network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
