@@ -1,4 +1,4 @@
-"""How well masks are carried through shots: intersection over union by person, against two simple ways.
+"""How well masks are carried through shots: intersection over union by person, by all carriers and two simple ways.
 
     python tests/bench/bench_propagate.py [NAME ...] [--quick]
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.masks import BoolMask, Rle, mask_iou
 from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.vis.carriers import Carrier
 from vimatte.engine.vis.flow import flow_between, warp
 from vimatte.engine.vis.propagate import propagate
 
@@ -116,13 +117,14 @@ def flowed(frames: list[Codes], anchors: Anchors) -> Truth:
     return result
 
 
-def carried(frames: list[Codes], anchors: Anchors, *, exact: bool = True) -> Truth:
+def carried(frames: list[Codes], anchors: Anchors, *, exact: bool = True, carrier: Carrier = "classical") -> Truth:
     """The real thing."""
     shot = MemoryShot([frame.astype(np.float32) / 255 for frame in frames], first=FIRST)
     steps = propagate(
         shot,
         anchors={one: {FIRST + t: Rle.encode(m) for t, m in known.items()} for one, known in anchors.items()},
         exact=exact,
+        carrier=carrier,
     )
     while True:
         try:
@@ -139,11 +141,17 @@ def evidence(frames: list[Codes], anchors: Anchors) -> Truth:
     return carried(frames, anchors, exact=False)
 
 
+def lite(frames: list[Codes], anchors: Anchors) -> Truth:
+    """The network that comes with the program."""
+    return carried(frames, anchors, carrier="lite")
+
+
 WAYS: dict[str, Callable[[list[Codes], Anchors], Truth]] = {
     "held": held,
     "flow": flowed,
     "carried": carried,
     "evidence": evidence,
+    "lite": lite,
 }
 SHOTS = {"share": share, "beach": beach, "example": example}
 GIVEN = {"first": first, "every8": every8, "blobs": blobs}
@@ -179,7 +187,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true", help="leave the two simple ways out")
     options = parser.parse_args()
-    ways = {"carried": carried, "evidence": evidence} if options.quick else WAYS
+    ways = {"carried": carried, "evidence": evidence, "lite": lite} if options.quick else WAYS
     for row in rows(options.names, ways):
         print(row, flush=True)
 
