@@ -22,6 +22,7 @@ from vimatte.engine.vis.cuts import is_cut
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask
+from vimatte.engine.vis.propagation.wholes import make_whole
 
 __all__ = ["SETTINGS", "sweep"]
 
@@ -82,6 +83,7 @@ class _Carrier:
         self._now = People.first(self._nobody())
         self._met_N = torch.zeros(len(people), device=device)
         self._trust = np.ones(len(people))
+        self._areas = np.zeros(len(people))
 
     def step(self, image: WorkingImage, known: Mapping[int, Probability | None]) -> dict[int, SoftMask]:
         """Move to the next picture."""
@@ -100,9 +102,11 @@ class _Carrier:
             motion = motion_between(now, before).to(self._device)
             self._now = self._now.moved(motion)
             mask = self._judged(decode(self._network, frame, memory, people=self._now, motion=motion))
+            mask = self._whole(mask)
         if known:
             mask = settle(mask, self._planes(known), given_N=given_N)
             self._trust[given_N.cpu().numpy() > 0] = 1.0
+            self._areas = np.maximum(self._areas, _areas(mask))
             if not self._exact:
                 mask = self._mended(mask, frame, known)
         self._keep(self._network.remember(frame, mask, known_N=self._met_N), given=bool(known))
@@ -141,6 +145,13 @@ class _Carrier:
         if self._last is not None and self._since % int(SETTINGS["lite_every"]) == 0:
             self._recent.append(self._last)
         self._last = now
+
+    def _whole(self, mask_NHW: Tensor) -> Tensor:
+        """People are in one piece: a head that looks like somebody else's, on this body, is this body's."""
+        whole = make_whole(mask_NHW.cpu().numpy(), np.maximum(self._areas, 1.0))
+        mask = torch.from_numpy(whole).to(self._device)
+        self._areas = np.maximum(0.9 * self._areas, _areas(mask))
+        return mask
 
     def _forget(self) -> None:
         """Nothing of another scene is here."""
@@ -199,6 +210,11 @@ class _Carrier:
             for row, one in enumerate(self._people)
             if met[row]
         }
+
+
+def _areas(mask_NHW: Tensor) -> NDArray[np.float64]:
+    """How many pixels each has."""
+    return np.asarray(mask_NHW.sum(dim=(1, 2)).double().cpu().numpy())
 
 
 def _colours(image: WorkingImage) -> NDArray[np.float64]:
