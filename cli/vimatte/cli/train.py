@@ -71,7 +71,8 @@ class _Train(click.Command):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 def train(recipe: str | None, **values: Any) -> None:
-    """Train by RECIPE: instmatt, instmatt_refiner, lite_matte, maggie_image, maggie_video, msg_vim or oavm.
+    """Train by RECIPE: instmatt, instmatt_refiner, lite_matte, lite_propagate, maggie_image, maggie_video,
+    msg_vim or oavm.
 
     Clips are composited as they are needed, from people with alpha and backgrounds. Ctrl-C finishes the step and leaves
     a checkpoint; --resume goes on as if nothing had happened. `vimatte train people` renders people to train on.
