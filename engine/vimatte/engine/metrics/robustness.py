@@ -33,6 +33,7 @@ CORRUPTIONS: Mapping[str, Change] = MappingProxyType(
         "salt and pepper": guidance.each_frame(guidance.salt_and_pepper),
         "erosion, dilation": guidance.each_frame(guidance.erode_or_dilate),
         "shift": guidance.each_frame(guidance.shift),
+        "erase": guidance.each_frame(guidance.erase),
         "merge": guidance.merge,
         "drop-out": guidance.drop_out,
     }
