@@ -39,9 +39,11 @@ class Instance:
     label: str = "person"
     """What it is."""
     score: float = 1.0
-    """How sure the finder was, 0 to 1; 1 for masks an artist gave."""
+    """How sure the finder was, 0 to 1; 1 for masks an artist gave. Six decimals: what is saved is what is held."""
 
     def __post_init__(self) -> None:
+        # Headers tell the score: one that lost digits on disk would make a farm's files differ from a single run's.
+        object.__setattr__(self, "score", round(self.score, 6))
         if self.id < 1:
             raise ConfigError(f"An instance id must be 1 or more, found {self.id}.")
         if safe_name(self.name) != self.name:
@@ -227,7 +229,7 @@ class TrackSet:
                     "id": i.id,
                     "name": i.name,
                     "label": i.label,
-                    "score": round(i.score, 6),
+                    "score": i.score,
                     "frames": list(self.presence(i.id)),
                     "keys": list(self.keys.get(i.id, ())),
                 }

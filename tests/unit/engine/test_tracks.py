@@ -346,3 +346,11 @@ class TestDisk:
         file.write_text(file.read_text().replace('"zoe"', '"bruno"'))
         with pytest.raises(MediaError, match="same name"):
             TrackSet.load(tmp_path / "t")
+
+    def test_a_score_of_many_digits_is_the_same_after_saving(self, tracks: TrackSet, tmp_path: Path) -> None:
+        """Headers tell it, so a farm's files are equal to a single run's only if it is."""
+        unsure = replace(tracks.instances[0], score=0.9836043040938697)
+        found = replace(tracks, instances=(unsure, *tracks.instances[1:]))
+        found.save(tmp_path / "t")
+        assert TrackSet.load(tmp_path / "t").instances == found.instances
+        assert found.instances[0].score == pytest.approx(0.9836043, abs=1e-6)
