@@ -103,14 +103,14 @@ def plan_lines(
 
 
 def _memory(model: str, width: int, height: int) -> str:
-    if model in ("classical", "masks"):
+    if model in ("lite", "classical", "masks"):
         return f"about {memory_estimate(width, height):.1f} GB, and 1.6 MB a frame while people are found"
     return f"not known for {model}; type: vimatte bench --matting {model} --sizes {width}x{height}"
 
 
 def memory_estimate(width: int, height: int) -> float:
     """Peak memory in GB on a CPU with up to three people: a line above the measured table in docs/performance.md."""
-    return 1.1 + 0.26 * width * height / 1e6
+    return 1.8 + 0.19 * width * height / 1e6
 
 
 def _settings(values: dict[str, str | int | float]) -> str:
