@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vimatte.engine.errors import BackendError
 from vimatte.engine.lite import shipped as module
@@ -53,9 +55,7 @@ def test_masks_too_small_or_too_large_become_mattes_of_the_picture(grow: int) ->
     assert found.sum(axis=1).max() <= 1
 
 
-def _resized(alpha: np.ndarray, grow: int) -> BoolMask:  # type: ignore[type-arg]
-    import cv2
-
+def _resized(alpha: NDArray[np.float32], grow: int) -> BoolMask:
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(grow) + 1,) * 2)
     change = cv2.dilate if grow > 0 else cv2.erode
     return np.asarray(change((alpha > 0.5).astype(np.uint8), brush) > 0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -47,15 +47,15 @@ _INSTEAD = "--proxy 2 for mattes at half the size"
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A frame on its way through the network."""
+    """A frame with people on its way through the network."""
 
     ids: tuple[int, ...]
-    """Who is there, in the order of rows; with nobody, all that follows is empty."""
+    """Who is there, in the order of rows."""
     picture_3HW: Tensor
     """At the plate's size, filled up to whole multiples."""
-    people: People | None = None
-    seen: Seen | None = None
-    x_PChw: Tensor | None = None
+    people: People
+    seen: Seen
+    x_PChw: Tensor
     """What goes into the next exchange over time."""
 
 
@@ -77,18 +77,13 @@ class Lite:
             state, self._sha256 = own.tensors, own.sha256
         else:
             self._sha256 = digest_of(state)
-        with torch.device("meta"):
-            network = MatteNetwork()
+        network = MatteNetwork()
         differs = fit(state, network.state_dict())
         if not differs.whole:
             raise BackendError(f"The weights given do not fit lite.matte ({differs}); give all of them.")
-        network = MatteNetwork()
         network.load_state_dict(dict(state))
         self._device = device
         self._network = network.eval().to(device)
-        for parameter in self._network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
@@ -111,47 +106,46 @@ class Lite:
             for window in windows(second, available=available, wanted=frames, radius=1):
                 yield self._last(window, tracks)
 
-    def _first(self, shot: Shot, tracks: TrackSet, numbers: Sequence[int]) -> Generator[tuple[int, _Frame]]:
-        """Look at each frame by itself."""
+    def _first(self, shot: Shot, tracks: TrackSet, numbers: Sequence[int]) -> Generator[tuple[int, _Frame | None]]:
+        """Look at each frame by itself; None where nobody is."""
         with closing(shot.pictures(numbers)) as pictures:
             for number, picture in pictures:
                 masks = tracks.masks_on(number)
                 ids = tuple(one for one in tracks.ids if one in masks)
-                with inference(self._device, what="lite", instead=_INSTEAD):
-                    yield number, self._looked(picture, ids, [masks[one] for one in ids])
+                # Nothing is yielded within `inference`: the caller would go on in torch's inference mode.
+                frame = self._looked(picture, ids, [masks[one] for one in ids]) if ids else None
+                yield number, frame
 
     def _looked(self, picture: Picture, ids: tuple[int, ...], masks: Sequence[NDArray[np.bool_]]) -> _Frame:
         factor = _factor(picture)
         whole = np.clip(np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-        planes = torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))).to(self._device)
-        planes = _filled(planes, factor * _ALIGNED, repeat=True)
-        if not ids:
-            return _Frame(ids, planes)
-        own = torch.from_numpy(np.stack(masks)).to(self._device, torch.float32)
-        guidance = F.avg_pool2d(_filled(own, factor * _ALIGNED, repeat=False), factor)
-        seen = self._network.look(F.avg_pool2d(planes[None], factor).contiguous(memory_format=torch.channels_last))
-        people = People(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
-        return _Frame(ids, planes, people, seen, self._network.first(seen, people))
+        with inference(self._device, what="lite", instead=_INSTEAD):
+            planes = torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))).to(self._device)
+            planes = _filled(planes, factor * _ALIGNED, repeat=True)
+            own = torch.from_numpy(np.stack(masks)).to(self._device, torch.float32)
+            guidance = F.avg_pool2d(_filled(own, factor * _ALIGNED, repeat=False), factor)
+            small = F.avg_pool2d(planes[None], factor)
+            seen = self._network.look(small.contiguous(memory_format=torch.channels_last))
+            people = People(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
+            return _Frame(ids, planes, people, seen, self._network.first(seen, people))
 
-    def _second(self, around: Iterator[Window[_Frame]]) -> Iterator[tuple[int, _Frame]]:
+    def _second(self, around: Iterator[Window[_Frame | None]]) -> Iterator[tuple[int, _Frame | None]]:
         """Exchange over time at a sixteenth, and go on."""
         for window in around:
             frame = window.centre
-            if frame.x_PChw is None or frame.seen is None or frame.people is None:
-                yield window.number, frame
-                continue
-            with inference(self._device, what="lite", instead=_INSTEAD):
-                x = _exchanged(self._network.wide_time, window)
-                x = self._network.second(x, frame.seen, frame.people)
-            yield window.number, _Frame(frame.ids, frame.picture_3HW, frame.people, frame.seen, x)
+            if frame is not None:
+                with inference(self._device, what="lite", instead=_INSTEAD):
+                    x = _exchanged(self._network.wide_time, frame, window)
+                    frame = replace(frame, x_PChw=self._network.second(x, frame.seen, frame.people))
+            yield window.number, frame
 
-    def _last(self, window: Window[_Frame], tracks: TrackSet) -> MatteFrame:
+    def _last(self, window: Window[_Frame | None], tracks: TrackSet) -> MatteFrame:
         """Exchange over time at an eighth, decode, and refine."""
         frame = window.centre
         out = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
-        if frame.x_PChw is not None and frame.seen is not None and frame.people is not None:
+        if frame is not None:
             with inference(self._device, what="lite", instead=_INSTEAD):
-                x = _exchanged(self._network.middle_time, window)
+                x = _exchanged(self._network.middle_time, frame, window)
                 within = _parts(frame.people.guidance_P2HW[:, 0])
                 context, logits = self._network.third(x, frame.seen, frame.people, within=within)
                 alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
@@ -201,22 +195,19 @@ def _parts(guidance_PHW: Tensor) -> list[Part]:
     return parts
 
 
-def _exchanged(tap: TimeTap, window: Window[_Frame]) -> Tensor:
+def _exchanged(tap: TimeTap, frame: _Frame, window: Window[_Frame | None]) -> Tensor:
     """Give everybody of the middle frame what they were before and after; who was not there, what they are now."""
-    frame = window.centre
-    assert frame.x_PChw is not None
     numbers = [number for number, _ in window.items]
     middle = numbers.index(window.number)
-    before = window.items[middle - 1][1] if middle > 0 else frame
-    after = window.items[middle + 1][1] if middle + 1 < len(numbers) else frame
+    before = window.items[middle - 1][1] if middle > 0 else None
+    after = window.items[middle + 1][1] if middle + 1 < len(numbers) else None
     out: Tensor = tap(_rows(before, frame), frame.x_PChw, _rows(after, frame))
     return out
 
 
-def _rows(other: _Frame, frame: _Frame) -> Tensor:
-    """Rows of another frame in this one's order."""
-    assert frame.x_PChw is not None
-    if other is frame or other.x_PChw is None:
+def _rows(other: _Frame | None, frame: _Frame) -> Tensor:
+    """Rows of another frame in this one's order; this one's own where there is none, or nobody on it."""
+    if other is None:
         return frame.x_PChw
     place = {one: row for row, one in enumerate(other.ids)}
     found = [other.x_PChw[place[one]] if one in place else x for one, x in zip(frame.ids, frame.x_PChw, strict=True)]

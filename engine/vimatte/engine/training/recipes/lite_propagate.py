@@ -178,7 +178,7 @@ def _motion(now: WorkingImage, before: WorkingImage) -> Motion:
 def lite_propagate() -> Recipe:
     """`lite.propagate`, ours.
 
-    vimatte train lite-propagate --data DIR --start mobilenet_v2.safetensors --out OUT
+    vimatte train lite-propagate --data DIR --start imagenet --out OUT
 
     The weights that ship are the average after 1,000 of these steps; docs/model_cards/lite_propagate.md has data, hours
     and figures.
