@@ -10,13 +10,14 @@ import pytest
 
 from vimatte.engine.job_file import job_from_mapping
 from vimatte.engine.registry import MATTING, VIS
+from vimatte.plugin.bridge import in_runs
 from vimatte.plugin.nuke.vimatte_glue.colour import Colour
 from vimatte.plugin.nuke.vimatte_glue.errors import UserError
 from vimatte.plugin.nuke.vimatte_glue.graph import Person
 from vimatte.plugin.nuke.vimatte_glue.knobs import FINDERS, KNOBS, button
 from vimatte.plugin.nuke.vimatte_glue.knobs import MATTING as MATTING_KNOB
 from vimatte.plugin.nuke.vimatte_glue.paths import plain_path, whole_path
-from vimatte.plugin.nuke.vimatte_glue.plan import Plan, Plate, Settings, Upstream, in_runs, make_plan, plate_of
+from vimatte.plugin.nuke.vimatte_glue.plan import Plan, Plate, Settings, Upstream, make_plan, plate_of
 from vimatte.plugin.nuke.vimatte_glue.state import State
 from vimatte.plugin.nuke.vimatte_glue.wording import in_nuke, summary
 

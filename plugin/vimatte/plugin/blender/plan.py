@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..bridge import in_runs  # noqa: TID252 - the package has another name inside Blender
 from .errors import UserError
 
 __all__ = [
@@ -131,7 +132,7 @@ def build_job(source: Source, options: Options, *, scene_frames: tuple[int, int]
     low, high = source.layer_number(first), source.layer_number(last)
     there = numbers_on_disk(source.path) if source.kind == "sequence" else []
     # Frames that the sequence lacks are not asked for; the panel lists them.
-    job["frames"] = _runs_text([n for n in there if low <= n <= high]) or f"{low}-{high}"
+    job["frames"] = in_runs([n for n in there if low <= n <= high]) or f"{low}-{high}"
     return job
 
 
@@ -166,17 +167,7 @@ def numbers_on_disk(path: Path) -> list[int]:
 def missing_text(numbers: Iterable[int], *, first: int, last: int) -> str:
     """Say which of first..last are not among `numbers`: '1003, 1006-1008', or nothing."""
     there = set(numbers)
-    return _runs_text(n for n in range(first, last + 1) if n not in there).replace(",", ", ")
-
-
-def _runs_text(numbers: Iterable[int]) -> str:
-    runs: list[list[int]] = []
-    for n in numbers:
-        if runs and runs[-1][1] == n - 1:
-            runs[-1][1] = n
-        else:
-            runs.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return in_runs(n for n in range(first, last + 1) if n not in there).replace(",", ", ")
 
 
 def safe_name(text: str, *, taken: Iterable[str] = ()) -> str:

@@ -7,5 +7,6 @@ from .errors import EngineError
 from .job import Job
 from .locate import EngineLocation, find_engine
 from .messages import Event, Request
+from .ranges import in_runs
 
-__all__ = ["Engine", "EngineError", "EngineLocation", "Event", "Job", "Request", "find_engine"]
+__all__ = ["Engine", "EngineError", "EngineLocation", "Event", "Job", "Request", "find_engine", "in_runs"]

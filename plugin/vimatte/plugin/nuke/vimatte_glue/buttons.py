@@ -8,13 +8,13 @@ from typing import Any
 
 import nuke
 
-from ...bridge import EngineError  # noqa: TID252 - the package has another name inside Nuke
+from ...bridge import EngineError, in_runs  # noqa: TID252 - the package has another name inside Nuke
 from . import node as nodes
 from .errors import UserError
 from .graph import build_graph
 from .people import edits_of, people_text
 from .place import node_named, place
-from .plan import Plan, in_runs, make_plan
+from .plan import Plan, make_plan
 from .session import current
 from .state import State
 from .wording import in_nuke, summary

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ...bridge import in_runs  # noqa: TID252 - the package has another name inside Nuke
 from .colour import Colour, colour_of
 from .errors import UserError
 from .graph import Person, Written
 from .paths import FRAME_TOKEN, plain_path
 
-__all__ = ["Plan", "Plate", "Settings", "Upstream", "in_runs", "make_plan", "plate_of"]
+__all__ = ["Plan", "Plate", "Settings", "Upstream", "make_plan", "plate_of"]
 
 _MOVIES = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mxf", ".webm"})
 _PASSES = frozenset({"Dot", "NoOp", "PostageStamp"})
@@ -210,17 +211,6 @@ def make_plan(settings: Settings, plate: Plate, *, colour: Colour) -> Plan:
         if plate.kind == "movie":
             job["start_frame"] = 1
     return Plan(job=job, folder=folder, plate=plate, asked=asked, redo=settings.redo, alone=alone)
-
-
-def in_runs(numbers: Iterable[int]) -> str:
-    """Write numbers as the engine's frame ranges: '1001-1003,1006'."""
-    runs: list[list[int]] = []
-    for n in numbers:
-        if runs and runs[-1][1] == n - 1:
-            runs[-1][1] = n
-        else:
-            runs.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def _folder(settings: Settings) -> Path:
