@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Generator, Iterable
+
 import numpy as np
 import pytest
 import torch
 
-from vimatte.engine.errors import BackendError
+from vimatte.engine.errors import BackendError, MediaError
 from vimatte.engine.lite.encoder import MobileNetV2, imagenet
 from vimatte.engine.matting.lite import Lite
 from vimatte.engine.matting.lite.network import ABSENT, Fine, MatteNetwork, People, TimeTap, alphas_of, shares_of
 from vimatte.engine.matting.lite.refine import TILE, refined
+from vimatte.engine.shot import Picture
 from vimatte.engine.testing.matting_contract import crossing_shot, tracks_of
 from vimatte.engine.testing.shots import MemoryShot
+from vimatte.engine.tracks import TrackSet
 from vimatte.engine.training.recipes.batch import Batch
 from vimatte.engine.training.recipes.lite_matte import LiteMatteObjective, run
 
@@ -168,3 +173,47 @@ def test_imagenet_weights_keep_what_the_network_says() -> None:
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
     with pytest.raises(BackendError, match="not torchvision's"):
         imagenet({"features.0.0.weight": torch.zeros(1, 1, 1, 1)})
+
+
+class _Torn(MemoryShot):
+    """Its fifth picture cannot be read."""
+
+    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
+        for number, picture in super().pictures(numbers):
+            if number == self.frames.numbers[4]:
+                raise MediaError("Frame 1005 is torn.")
+            yield number, picture
+
+
+def _crossing(kind: type[MemoryShot] = MemoryShot) -> tuple[MemoryShot, TrackSet]:
+    pictures, alphas = crossing_shot(6)
+    return kind(pictures), tracks_of([[a[0] > 0.5, a[1] > 0.5] for a in alphas], height=72, width=96)
+
+
+def test_frames_on_threads_are_what_they_are_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shot, tracks = _crossing()
+    model = Lite()
+    threaded = [one.alphas for one in model.mattes(shot, tracks, shot.frames.numbers)]
+    monkeypatch.setattr("vimatte.engine.matting.lite.model.ahead", lambda items: items)
+    plain = [one.alphas for one in model.mattes(shot, tracks, shot.frames.numbers)]
+    assert all(np.array_equal(one, other) for one, other in zip(threaded, plain, strict=True))
+
+
+def test_a_picture_that_cannot_be_read_says_so_after_the_frames_before_it() -> None:
+    shot, tracks = _crossing(_Torn)
+    before = set(threading.enumerate())
+    done: list[int] = []
+    stream = Lite().mattes(shot, tracks, shot.frames.numbers)
+    with pytest.raises(MediaError, match="torn"):
+        done.extend(one.number for one in stream)
+    assert done == list(shot.frames.numbers[:2]), "a frame needs the two after it"
+    assert set(threading.enumerate()) <= before
+
+
+def test_leaving_early_leaves_no_thread() -> None:
+    shot, tracks = _crossing()
+    before = set(threading.enumerate())
+    stream = Lite().mattes(shot, tracks, shot.frames.numbers)
+    next(stream)
+    stream.close()
+    assert set(threading.enumerate()) <= before

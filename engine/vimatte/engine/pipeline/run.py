@@ -12,6 +12,7 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Event, JobDone, Planned, Warned
 from vimatte.engine.job import MatteJob, Missing
 from vimatte.engine.matting.model import MattingModel
+from vimatte.engine.pipeline.heap import keep_freed_memory
 from vimatte.engine.pipeline.matte_pass import matte_shot
 from vimatte.engine.pipeline.plan import pattern_of, plan_lines, refuse_to_overwrite, tracks_folder
 from vimatte.engine.pipeline.preview_pass import preview_shot
@@ -112,6 +113,7 @@ def run_job(job: MatteJob, *, model: MattingModel | None = None) -> Generator[Ev
     exceptions are faults of the program.
     """
     started = time.monotonic()
+    keep_freed_memory()
     device = choose_device(job.device)
     shot, frames = open_for_mattes(job, device)
     with shot:
@@ -139,6 +141,7 @@ def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
             f"{folder} is already there; type --resume to keep it when it was made by the same options, --overwrite to "
             "replace it, or another --out."
         )
+    keep_freed_memory()
     device = choose_device(job.device)
     with _open(job, device, frames=job.frames) as shot:
         yield from (Warned(message=w) for w in shot_warnings(shot))

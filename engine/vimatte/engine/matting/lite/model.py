@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
+from vimatte.engine.threads import ahead, shared_cores
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.windows import Window, needed_numbers, windows
 
@@ -57,6 +58,16 @@ class _Frame:
     seen: Seen
     x_PChw: Tensor
     """What goes into the next exchange over time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Who is where on a frame, before edges are laid along the picture's; nobody by default."""
+
+    number: int
+    ids: tuple[int, ...] = ()
+    picture_3HW: Tensor = field(default_factory=lambda: torch.zeros(3, 0, 0))
+    alphas_PHW: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0))
 
 
 class Lite:
@@ -98,13 +109,24 @@ class Lite:
     def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Yield the mattes of `frames` (ascending), one row for every id of `tracks.ids`, zeros where absent."""
         check_sizes(shot, tracks)
+        # Three frames are under way, each on its thread: looked at, decided, polished.
+        with shared_cores(), closing(ahead(self._decided(shot, tracks, frames))) as decided:
+            for one in decided:
+                yield MatteFrame(number=one.number, ids=tracks.ids, alphas=_polished(one, tracks))
+
+    def _decided(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[_Decided]:
+        """Say who is where on `frames`, as the networks have it."""
         available = shot.frames.numbers
         near = needed_numbers(available, frames, 1)
-        first = self._first(shot, tracks, needed_numbers(available, near, 1))
-        with closing(first):
-            second = self._second(windows(first, available=available, wanted=near, radius=1))
+        with closing(ahead(self._near(shot, tracks, near))) as second:
             for window in windows(second, available=available, wanted=frames, radius=1):
-                yield self._last(window, tracks)
+                yield self._last(window)
+
+    def _near(self, shot: Shot, tracks: TrackSet, near: Sequence[int]) -> Generator[tuple[int, _Frame | None]]:
+        """Look at `near`, and go on to where frames are told of their neighbours' for the second time."""
+        available = shot.frames.numbers
+        with closing(self._first(shot, tracks, needed_numbers(available, near, 1))) as first:
+            yield from self._second(windows(first, available=available, wanted=near, radius=1))
 
     def _first(self, shot: Shot, tracks: TrackSet, numbers: Sequence[int]) -> Generator[tuple[int, _Frame | None]]:
         """Look at each frame by itself; None where nobody is."""
@@ -123,8 +145,8 @@ class Lite:
             planes = torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))).to(self._device)
             planes = _filled(planes, factor * _ALIGNED, repeat=True)
             own = torch.from_numpy(np.stack(masks)).to(self._device, torch.float32)
-            guidance = F.avg_pool2d(_filled(own, factor * _ALIGNED, repeat=False), factor)
-            small = F.avg_pool2d(planes[None], factor)
+            guidance = _shrunk(_filled(own, factor * _ALIGNED, repeat=False), factor)
+            small = _shrunk(planes[None], factor)
             seen = self._network.look(small.contiguous(memory_format=torch.channels_last))
             people = People(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
             return _Frame(ids, planes, people, seen, self._network.first(seen, people))
@@ -139,27 +161,39 @@ class Lite:
                     frame = replace(frame, x_PChw=self._network.second(x, frame.seen, frame.people))
             yield window.number, frame
 
-    def _last(self, window: Window[_Frame | None], tracks: TrackSet) -> MatteFrame:
+    def _last(self, window: Window[_Frame | None]) -> _Decided:
         """Exchange over time at an eighth, decode, and refine."""
         frame = window.centre
-        out = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
-        if frame is not None:
-            with inference(self._device, what="lite", instead=_INSTEAD):
-                x = _exchanged(self._network.middle_time, frame, window)
-                within = _parts(frame.people.guidance_P2HW[:, 0])
-                context, logits = self._network.third(x, frame.seen, frame.people, within=within)
-                alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
-            rows = [tracks.ids.index(one) for one in frame.ids]
-            inside = (slice(None), slice(tracks.height), slice(tracks.width))
-            picture = np.ascontiguousarray(frame.picture_3HW[inside].permute(1, 2, 0).cpu().numpy())
-            found = couple(alphas[inside].cpu().numpy())
-            out[rows] = polished(picture, found, soft=_SOFT, grow=_GROW, pull=_PULL)
-        return MatteFrame(number=window.number, ids=tracks.ids, alphas=out)
+        if frame is None:
+            return _Decided(window.number)
+        with inference(self._device, what="lite", instead=_INSTEAD):
+            x = _exchanged(self._network.middle_time, frame, window)
+            within = _parts(frame.people.guidance_P2HW[:, 0])
+            context, logits = self._network.third(x, frame.seen, frame.people, within=within)
+            alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
+        return _Decided(window.number, frame.ids, frame.picture_3HW, alphas.cpu())
+
+
+def _polished(decided: _Decided, tracks: TrackSet) -> NDArray[np.float32]:
+    """Lay edges along the picture's; a row for every id of `tracks.ids`."""
+    out = np.zeros((len(tracks.ids), tracks.height, tracks.width), np.float32)
+    if decided.ids:
+        rows = [tracks.ids.index(one) for one in decided.ids]
+        inside = (slice(None), slice(tracks.height), slice(tracks.width))
+        picture = np.ascontiguousarray(decided.picture_3HW[inside].permute(1, 2, 0).cpu().numpy())
+        found = couple(decided.alphas_PHW[inside].numpy())
+        out[rows] = polished(picture, found, soft=_SOFT, grow=_GROW, pull=_PULL)
+    return out
 
 
 def _factor(picture: Picture) -> int:
     longest: int = max(picture.shape[:2])
     return -(-longest // _LONG_SIDE)
+
+
+def _shrunk(planes: Tensor, factor: int) -> Tensor:
+    """Means over squares of `factor` pixels; at 1 they are the pixels, which torch would copy slowly."""
+    return planes if factor == 1 else F.avg_pool2d(planes, factor)
 
 
 def _filled(planes_CHW: Tensor, multiple: int, *, repeat: bool) -> Tensor:

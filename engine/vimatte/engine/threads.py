@@ -1,0 +1,87 @@
+"""Work of one stage done on its own thread while the next stage works on what came before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from queue import SimpleQueue
+from typing import TypeVar
+
+import cv2
+import torch
+
+__all__ = ["ahead", "shared_cores"]
+
+_Item = TypeVar("_Item")
+
+
+class _End:
+    """What a thread says last: why it ended."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def ahead(items: Generator[_Item], *, most: int = 1) -> Generator[_Item]:
+    """Yield what `items` yields, in order, made on a thread of its own: up to `most` wait, or are being made.
+
+    An exception of `items` is raised when its turn comes; everything before it is yielded first. Closing the generator
+    closes `items`, on its thread, once the item it is at is made; no thread outlives it. Nothing begins before the
+    first item is asked for.
+    """
+    made: SimpleQueue[_Item | _End] = SimpleQueue()
+    room = threading.Semaphore(most)
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            with closing(items):
+                while room.acquire() and not stop.is_set():
+                    made.put(next(items))
+        except StopIteration:
+            made.put(_End())
+        except BaseException as error:
+            made.put(_End(error))
+
+    thread = threading.Thread(target=work, name="vimatte-ahead", daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := made.get(), _End):
+            room.release()
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stop.set()
+        room.release()
+        thread.join()
+
+
+@contextmanager
+def shared_cores(ways: int = 2) -> Iterator[None]:
+    """Let torch and OpenCV use their part of the cores each time they are called, as `ways` threads call them at once.
+
+    Their own threads wait for one another at every step: two callers with one core each are far ahead of one with two.
+    The numbers are the whole process's: whoever enters first keeps what was, and it comes back when the last has left.
+    """
+    with _CHANGING:
+        _WHOLE.append(_WHOLE[0] if _WHOLE else (torch.get_num_threads(), cv2.getNumThreads()))
+        _allow(*(max(1, many // ways) for many in _WHOLE[0]))
+    try:
+        yield
+    finally:
+        with _CHANGING:
+            whole = _WHOLE.pop()
+            if not _WHOLE:
+                _allow(*whole)
+
+
+_CHANGING = threading.Lock()
+_WHOLE: list[tuple[int, int]] = []
+"""Threads of torch and of OpenCV before anybody shared them, once for everybody who does."""
+
+
+def _allow(threads: int, pool: int) -> None:
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(pool)
