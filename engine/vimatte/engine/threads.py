@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
 import cv2
 import torch
 
-__all__ = ["ahead", "shared_cores"]
+__all__ = ["ahead", "shared_cores", "side_by_side"]
 
 _Item = TypeVar("_Item")
 
@@ -23,7 +23,7 @@ class _End:
         self.error = error
 
 
-def ahead(items: Generator[_Item], *, most: int = 1) -> Generator[_Item]:
+def ahead(items: Iterator[_Item], *, most: int = 1) -> Generator[_Item]:
     """Yield what `items` yields, in order, made on a thread of its own: up to `most` wait, or are being made.
 
     An exception of `items` is raised when its turn comes; everything before it is yielded first. Closing the generator
@@ -36,9 +36,12 @@ def ahead(items: Generator[_Item], *, most: int = 1) -> Generator[_Item]:
 
     def work() -> None:
         try:
-            with closing(items):
+            try:
                 while room.acquire() and not stop.is_set():
                     made.put(next(items))
+            finally:
+                if isinstance(items, Generator):
+                    items.close()
         except StopIteration:
             made.put(_End())
         except BaseException as error:
@@ -56,6 +59,24 @@ def ahead(items: Generator[_Item], *, most: int = 1) -> Generator[_Item]:
         stop.set()
         room.release()
         thread.join()
+
+
+def side_by_side(streams: Sequence[Iterator[_Item]], *, most: int = 4) -> Generator[tuple[int, _Item]]:
+    """Yield (which stream, item) by turns until all have ended, each stream on a thread of its own.
+
+    The order hangs on what the streams yield, never on how fast they are. As with `ahead`, an exception is raised when
+    its turn comes, `most` items of each wait, and none outlives the generator.
+    """
+    with ExitStack() as stack:
+        running = {at: stack.enter_context(closing(ahead(stream, most=most))) for at, stream in enumerate(streams)}
+        while running:
+            for at, stream in list(running.items()):
+                try:
+                    item = next(stream)
+                except StopIteration:
+                    del running[at]
+                else:
+                    yield at, item
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import cv2
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vimatte.engine.errors import ConfigError
+from vimatte.engine.errors import ConfigError, MediaError
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.shot import Picture
@@ -204,6 +206,48 @@ def test_a_mask_of_another_size_is_refused_in_one_sentence() -> None:
     wrong = Rle.encode(np.ones((10, 20), bool))
     with pytest.raises(ConfigError, match="20x10 but the shot is 200x120"):
         run(shot, {1: {FIRST: wrong}})
+
+
+def test_sweeps_side_by_side_give_what_they_give_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_line(streams: Sequence[Iterator[object]]) -> Generator[tuple[int, object]]:
+        for at, stream in enumerate(streams):
+            yield from ((at, item) for item in stream)
+
+    shot, masks = crossing(8)
+    anchors = {one: {FIRST + at: Rle.encode(by[at]) for at in (0, 7)} for one, by in masks.items()}
+    both, _ = run(shot, anchors)
+    monkeypatch.setattr("vimatte.engine.vis.propagate.side_by_side", in_line)
+    assert run(shot, anchors)[0] == both
+
+
+def test_a_picture_that_cannot_be_read_and_a_cancel_leave_no_thread() -> None:
+    class Torn(MemoryShot):
+        def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
+            raise MediaError("Frame 1001 is torn.")
+
+    whole, masks = crossing(8)
+    before = set(threading.enumerate())
+    torn = Torn([picture for _, picture in whole.pictures(whole.frames.numbers)], first=FIRST)
+    with pytest.raises(MediaError, match="torn"):
+        run(torn, first_frame(masks))
+    steps = propagate(whole, anchors=first_frame(masks))
+    next(steps)
+    steps.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_working_copies_may_be_asked_for_by_several_at_once() -> None:
+    shot = MemoryShot([np.full((32, 64, 3), n / 40, np.float32) for n in range(40)], first=1)
+    frames = WorkingFrames(shot, bound=1, chunk=4)
+
+    def look(order: Sequence[int]) -> list[int]:
+        return [int(frames.get(n, ahead=order[at:])[5, 5, 1]) for at, n in enumerate(order)]
+
+    up = list(range(1, 41))
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(look, [up, up[::-1], up, up[::-1]]))
+    wanted = [round((n - 1) / 40 * 255) for n in up]
+    assert seen == [wanted, wanted[::-1], wanted, wanted[::-1]]
 
 
 class CountingShot(MemoryShot):

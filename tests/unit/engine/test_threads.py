@@ -9,7 +9,7 @@ import cv2
 import pytest
 import torch
 
-from vimatte.engine.threads import ahead, shared_cores
+from vimatte.engine.threads import ahead, shared_cores, side_by_side
 
 
 def _threads() -> list[str]:
@@ -78,6 +78,38 @@ def test_nothing_begins_before_it_is_asked_for() -> None:
     assert not begun
     stream.close()
     assert not begun
+
+
+def test_streams_take_turns_whichever_is_faster() -> None:
+    def slow() -> Generator[str]:
+        for letter in "abc":
+            threading.Event().wait(0.01)
+            yield letter
+
+    assert list(side_by_side([slow(), iter("x"), iter("")])) == [(0, "a"), (1, "x"), (0, "b"), (0, "c")]
+    assert not _threads()
+
+
+def test_one_stream_that_fails_ends_the_others() -> None:
+    ended: list[bool] = []
+
+    def endless() -> Generator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            ended.append(True)
+
+    def broken() -> Generator[int]:
+        yield 1
+        raise KeyError("broken")
+
+    stream = side_by_side([endless(), broken()])
+    assert [next(stream) for _ in range(3)] == [(0, 0), (1, 1), (0, 0)]
+    with pytest.raises(KeyError, match="broken"):
+        next(stream)
+    assert ended == [True]
+    assert not _threads()
 
 
 def test_cores_are_shared_once_and_given_back_by_the_last() -> None:

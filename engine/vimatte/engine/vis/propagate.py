@@ -6,6 +6,7 @@ Who carries: `classical`, without learned weights, or `lite`, the network that c
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 
 import cv2
 import numpy as np
@@ -14,7 +15,9 @@ from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.shot import Shot
+from vimatte.engine.threads import shared_cores, side_by_side
 from vimatte.engine.vis.carriers import Carrier
+from vimatte.engine.vis.flow import working_size
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
 from vimatte.engine.vis.propagation.sweep import sweep
@@ -45,14 +48,21 @@ def settings(carrier: Carrier) -> dict[str, str | int | float]:
 
 
 def propagate(
-    shot: Shot, *, anchors: Anchors, exact: bool = True, carrier: Carrier = "classical", device: str = "cpu"
+    shot: Shot,
+    *,
+    anchors: Anchors,
+    exact: bool = True,
+    carrier: Carrier = "classical",
+    device: str = "cpu",
+    copies: WorkingFrames | None = None,
 ) -> Generator[Progress, None, dict[int, dict[int, Rle]]]:
     """Fill in the masks of every frame of `shot.frames` from those that are known.
 
     `anchors`: instance id -> frame -> mask at the shot's size; None means known to be absent there; any other frame is
     unknown and filled in from the anchors before and after it. Known masks come back as they are, but for pixels that
     two people claim on one frame. Frames outside the shot are ignored. With `exact` false the known masks are evidence
-    only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too.
+    only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too. `copies`
+    are working copies of the shot that are there already; those of another size are not used.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
     holds 8-bit working copies (48 MB in memory) and small soft masks, never full-size pictures. Raises ConfigError when
@@ -62,7 +72,7 @@ def propagate(
     width, height = shot.info.width, shot.info.height
     _check(anchors, width, height)
     long_side, sweeper = _sweeper(carrier, exact=exact, device=device)
-    frames = WorkingFrames(shot, long_side=long_side)
+    frames = _frames(shot, copies, long_side=long_side)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
         for number in sorted(anchors[one]):
@@ -72,14 +82,13 @@ def propagate(
     ahead, back = _routes(numbers, anchors)
     total = len(ahead) + len(back) + len(numbers)
     done = 0
-    swept: list[Sweep] = []
-    for route in (ahead, back):
-        result: Sweep = {}
-        for number, masks in sweeper(frames, route, known):
-            result[number] = masks
+    swept: list[Sweep] = [{}, {}]
+    both = [sweeper(frames, route, known) for route in (ahead, back)]
+    with shared_cores(), closing(side_by_side(both)) as steps:
+        for which, (number, masks) in steps:
+            swept[which][number] = masks
             done += 1
             yield Progress(phase="propagate", done=done, total=total)
-        swept.append(result)
     masks_of: dict[int, dict[int, Rle]] = {one: {} for one in sorted(anchors)}
     for number in numbers:
         given = {
@@ -97,6 +106,16 @@ def propagate(
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
     return masks_of
+
+
+def _frames(shot: Shot, copies: WorkingFrames | None, *, long_side: int) -> WorkingFrames:
+    """Working copies of this size: those that are there, or new ones."""
+    size = working_size(shot.info.width, shot.info.height, long_side=long_side)
+    return (
+        copies
+        if copies is not None and (copies.width, copies.height) == size
+        else WorkingFrames(shot, long_side=long_side)
+    )
 
 
 def _sweeper(carrier: Carrier, *, exact: bool, device: str) -> tuple[int, _Sweeper]:

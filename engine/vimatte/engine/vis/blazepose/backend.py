@@ -100,7 +100,12 @@ class BlazePose:
                 source |= {**refine_keys.SETTINGS, **segmenter.settings}
             source |= propagate.settings(options.propagation)
             masks = yield from propagate.propagate(
-                shot, anchors=known, exact=keys is not None, carrier=options.propagation, device=options.device
+                shot,
+                anchors=known,
+                exact=keys is not None,
+                carrier=options.propagation,
+                device=options.device,
+                copies=frames,
             )
         return TrackSet(
             width=width,

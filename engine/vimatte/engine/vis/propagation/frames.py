@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class WorkingFrames:
     """Working copies by frame number, each read once: the latest in memory, the others in a temporary file.
 
     Memory stays within `bound` however long the shot is; the file takes 1.5 MB a frame at 960x540 and is gone with the
-    process, whatever ends it. Full-size pictures are never kept.
+    process, whatever ends it. Full-size pictures are never kept. Several threads may ask at once.
     """
 
     def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 48 << 20, chunk: int = 48) -> None:
@@ -36,6 +37,7 @@ class WorkingFrames:
         self._size = self.width * self.height * 3
         self._room = max(8, bound // self._size)
         self._chunk = chunk
+        self._turn = threading.Lock()
         self._copies: OrderedDict[int, WorkingImage] = OrderedDict()
         self._places: dict[int, int] = {}
         self._file = tempfile.TemporaryFile(prefix="vimatte")  # noqa: SIM115 - lives as long as this object
@@ -43,16 +45,17 @@ class WorkingFrames:
 
     def get(self, number: int, *, ahead: Sequence[int] = ()) -> WorkingImage:
         """The copy of one frame; when it must be read, the frames of `ahead` are read in the same go, in order."""
-        if number not in self._places:
-            wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._places))
-            for at, picture in self._shot.pictures(wanted):
-                self._keep(at, working_copy(picture, self.width, self.height))
-        if number not in self._copies:
-            self._file.seek(self._places[number] * self._size)
-            codes = np.frombuffer(self._file.read(self._size), np.uint8)
-            self._hold(number, codes.reshape(self.height, self.width, 3))
-        self._copies.move_to_end(number)
-        return self._copies[number]
+        with self._turn:
+            if number not in self._places:
+                wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._places))
+                for at, picture in self._shot.pictures(wanted):
+                    self._keep(at, working_copy(picture, self.width, self.height))
+            if number not in self._copies:
+                self._file.seek(self._places[number] * self._size)
+                codes = np.frombuffer(self._file.read(self._size), np.uint8)
+                self._hold(number, codes.reshape(self.height, self.width, 3))
+            self._copies.move_to_end(number)
+            return self._copies[number]
 
     def _keep(self, number: int, copy: WorkingImage) -> None:
         self._places[number] = len(self._places)
