@@ -1,4 +1,6 @@
-"""Score the people finder where the truth is known: python tests/bench/bench_people.py [--footage DIR] [--real]
+"""Score the people finder where the truth is known.
+
+    python tests/bench/bench_people.py [--footage DIR] [--propagate lite] [--real]
 
 Prints a table: people found, mean IoU over person-frames (misses count 0), person-frames above 0.5, identity switches,
 false people, seconds of finding and in all (processor time). `--real` adds counts on clips without truth.
@@ -28,6 +30,7 @@ from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import VisOptions
 from vimatte.engine.vis.blazepose import BlazePose
+from vimatte.engine.vis.carriers import CARRIERS, Carrier
 
 ROOT = Path(__file__).resolve().parents[2]
 Truth = list[list[NDArray[np.bool_]]]
@@ -74,10 +77,10 @@ def score(tracks: TrackSet, truth: Truth, *, least: int = 200) -> Score:
     )
 
 
-def track(pictures: list[Picture]) -> tuple[TrackSet, float, float]:
+def track(pictures: list[Picture], *, carrier: Carrier) -> tuple[TrackSet, float, float]:
     """Tracks, processor seconds of finding, processor seconds in all."""
     start, found = time.process_time(), 0.0
-    running = BlazePose().track(MemoryShot(pictures), keys=None, options=VisOptions())
+    running = BlazePose().track(MemoryShot(pictures), keys=None, options=VisOptions(propagation=carrier))
     while True:
         try:
             event = next(running)
@@ -146,6 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--footage", type=Path, default=os.environ.get("VIMATTE_FOOTAGE", ROOT.parent / "shared/data/footage")
     )
+    parser.add_argument("--propagate", choices=CARRIERS, default=VisOptions().propagation, help="who carries masks")
     parser.add_argument("--real", action="store_true", help="also count people on clips without truth")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -155,7 +159,7 @@ def main() -> None:
     )
     for name, read in {"composite": lambda: composite(options.footage), "example": example}.items():
         pictures, truth = read()
-        tracks, finding, total = track(pictures)
+        tracks, finding, total = track(pictures, carrier=options.propagate)
         s = score(tracks, truth)
         each = " ".join(f"{v:.3f}" for v in s.each)
         print(
@@ -167,7 +171,7 @@ def main() -> None:
         print("\n| clip | people | found | s a frame, finding |\n|---|---|---|---|")
         for name, (people, frames) in real(options.footage).items():
             pictures = frames()
-            tracks, finding, _ = track(pictures)
+            tracks, finding, _ = track(pictures, carrier=options.propagate)
             print(f"| {name} | {people} | {len(tracks.ids)} | {finding / len(pictures):.2f} |", flush=True)
 
 

@@ -1,6 +1,7 @@
 """Masks carried through a shot: from given frames to all frames, both ways in time.
 
-Who carries: `classical`, without learned weights, or `lite`, the network that comes with the program.
+Who carries: `classical`, without learned weights, or `lite`, where the network that comes with the program has the last
+word on each frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vimatte.engine.vis.carriers import Carrier
 from vimatte.engine.vis.flow import working_size
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
-from vimatte.engine.vis.propagation.sweep import sweep
+from vimatte.engine.vis.propagation.sweep import Judge, sweep
 
 __all__ = ["SETTINGS", "propagate", "settings"]
 
@@ -31,20 +32,14 @@ Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
 
-_Sweeper = Callable[
-    [WorkingFrames, Sequence[int], Mapping[int, Mapping[int, Probability | None]]],
-    Iterator[tuple[int, dict[int, SoftMask]]],
-]
-
-
 def settings(carrier: Carrier) -> dict[str, str | int | float]:
     """What changes a mask that is carried so. Raises BackendError where the weights are missing."""
     if carrier == "classical":
         return dict(SETTINGS)
-    from vimatte.engine.lite.propagate import carry
+    from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import digest
 
-    return {"propagation": "lite 1", "propagation_weights": digest(), **carry.SETTINGS}
+    return {**SETTINGS, "propagation": "lite 2", "propagation_weights": digest(), **judge.SETTINGS}
 
 
 def propagate(
@@ -71,8 +66,8 @@ def propagate(
     numbers = shot.frames.numbers
     width, height = shot.info.width, shot.info.height
     _check(anchors, width, height)
-    long_side, sweeper = _sweeper(carrier, exact=exact, device=device)
-    frames = _frames(shot, copies, long_side=long_side)
+    frames = _frames(shot, copies, long_side=int(SETTINGS["propagation_long_side"]))
+    judged = _judged(carrier, frames, device=device)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
         for number in sorted(anchors[one]):
@@ -83,7 +78,7 @@ def propagate(
     total = len(ahead) + len(back) + len(numbers)
     done = 0
     swept: list[Sweep] = [{}, {}]
-    both = [sweeper(frames, route, known) for route in (ahead, back)]
+    both = [sweep(frames, route, known=known, judge=judged(), exact=exact) for route in (ahead, back)]
     with shared_cores(), closing(side_by_side(both)) as steps:
         for which, (number, masks) in steps:
             swept[which][number] = masks
@@ -111,24 +106,19 @@ def propagate(
 def _frames(shot: Shot, copies: WorkingFrames | None, *, long_side: int) -> WorkingFrames:
     """Working copies of this size: those that are there, or new ones."""
     size = working_size(shot.info.width, shot.info.height, long_side=long_side)
-    return (
-        copies
-        if copies is not None and (copies.width, copies.height) == size
-        else WorkingFrames(shot, long_side=long_side)
-    )
+    fit = copies is not None and (copies.width, copies.height) == size
+    return copies if copies is not None and fit else WorkingFrames(shot, long_side=long_side)
 
 
-def _sweeper(carrier: Carrier, *, exact: bool, device: str) -> tuple[int, _Sweeper]:
-    """The long side of working copies, and how a sweep is made."""
+def _judged(carrier: Carrier, frames: WorkingFrames, *, device: str) -> Callable[[], Judge | None]:
+    """Make what has the last word in a sweep: nothing, or the network."""
     if carrier == "classical":
-        return int(SETTINGS["propagation_long_side"]), lambda frames, route, known: sweep(frames, route, known=known)
-    from vimatte.engine.lite.propagate import carry
+        return lambda: None
+    from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import open_network
 
     network = open_network(device)
-    return int(carry.SETTINGS["lite_long_side"]), lambda frames, route, known: carry.sweep(
-        network, frames, route, known=known, exact=exact, device=device
-    )
+    return lambda: judge.Judge(network, height=frames.height, width=frames.width, device=device)
 
 
 class _Known(Mapping[int, Mapping[int, Probability | None]]):

@@ -1,11 +1,12 @@
 """The network of `lite.propagate`: masks of everybody on a frame, from masks of the same people on other frames.
 
-Three sources meet in one decoder, which all people share:
+Three sources meet in one decoder, which all people share; its word is carried on, and remembered:
 
 - Memory (space-time memory, Oh et al., ICCV 2019, with the affinity of Cheng et al., 'Rethinking Space-Time Networks',
   NeurIPS 2021, eq. 3): every sixteenth pixel of the frame asks all those of the frames remembered how alike they look,
   and is told the masks that were there, 4 x 4 values to a place, and what was learned about them.
-- Motion: the masks of the frame before, brought here by optical flow, and how well the pictures agree after it.
+- Claims: what people as layers over a clean plate say (`vis.propagation`): where each is seen, where they are behind
+  others, how far the picture there is from what they looked like, and how surely flow followed.
 - Objects (the idea of OAVM, Zhang et al., section 3.3): a vector for each person, the mean of the features in their
   masks, says where the frame looks like them and scales the decoder's channels.
 
@@ -27,7 +28,7 @@ from torch.nn import functional
 
 from vimatte.engine.lite.encoder import MobileNetV2
 
-__all__ = ["Decoded", "Features", "Memory", "PropagateNet"]
+__all__ = ["Decoded", "Features", "Memory", "Prior", "PropagateNet"]
 
 _KEYS = 64
 _LOOKS = 64
@@ -37,9 +38,9 @@ _CELL = 16
 _WIDE = 96
 _LEAST = 1e-3
 _FAR = 0.03
-"""Chance of somebody being where motion does not have them, against being where it does."""
+"""Chance of somebody being where their layer is not, against being where it is."""
 _DOUBT = 0.05
-"""Chance that motion and memory are wrong together, as the decoder begins; what it adds is learned."""
+"""Chance that a source is wrong, as the decoder begins; what it adds is learned."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +55,20 @@ class Features:
     """What memory is asked with."""
     look_1CHW: Tensor
     """What objects are made of and compared with, at a sixteenth."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """What is claimed of one frame; at a half of the picture."""
+
+    seen_NHW: Tensor
+    """Where everybody is seen."""
+    whole_NHW: Tensor
+    """Where they are, behind others too."""
+    strange_NHW: Tensor
+    """How far the picture there is from what they looked like, 0 to 1."""
+    unsure_1HW: Tensor
+    """Where flow did not follow, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,12 +113,13 @@ class PropagateNet(nn.Module):
         self.blocks = nn.ModuleList(_Together() for _ in range(2))
         self.skip8, self.skip4, self.skip2 = nn.Conv2d(c8, 48, 1), nn.Conv2d(c4, 32, 1), nn.Conv2d(c2, 16, 1)
         self.down8, self.down4, self.down2 = nn.Conv2d(_WIDE, 48, 1), nn.Conv2d(48, 32, 1), nn.Conv2d(32, 16, 1)
-        self.mix8 = nn.Conv2d(48 + 5, 48, 3, padding=1)
+        self.mix8 = nn.Conv2d(48 + 7, 48, 3, padding=1)
         self.mix4 = nn.Sequential(
-            nn.Conv2d(32 + 5, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()
+            nn.Conv2d(32 + 7, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()
         )
         self.mix2 = nn.Sequential(nn.Conv2d(16 + 3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 1, 3, padding=1))
-        self.believe = nn.Parameter(torch.ones(()))
+        self.believe = nn.Parameter(torch.tensor([0.7, 0.3]))
+        """Claims, and memory."""
 
     def encode(self, picture_BCHW: Tensor) -> list[Features]:
         """Look at pictures; one value each."""
@@ -139,50 +155,42 @@ class PropagateNet(nn.Module):
             size_N=cover.sum(dim=(1, 2)),
         )
 
-    def forward(
-        self,
-        frame: Features,
-        memory: Sequence[Memory],
-        *,
-        moved_NHW: Tensor,
-        place_NHW: Tensor,
-        disagreement_1HW: Tensor,
-    ) -> Decoded:
-        """Find everybody on a frame.
-
-        `moved_NHW` are the masks of the frame before, brought here by flow, at a half, 0 where there are none;
-        `place_NHW`, at a quarter, are they and the parts that others hide; `disagreement_1HW` in [0, 1] says where the
-        pictures differ after it, at a half.
-        """
-        N = len(moved_NHW)
+    def forward(self, frame: Features, memory: Sequence[Memory], prior: Prior) -> Decoded:
+        """Find everybody on a frame."""
+        N = len(prior.seen_NHW)
         _, _, h, w = frame.f16_1CHW.shape
         read = self._read(frame, memory).view(N, -1, h, w)
-        moved4 = functional.avg_pool2d(moved_NHW[:, None], 2)
-        matched4 = _told_apart(functional.pixel_shuffle(read[:, :_CELL], 4), place_NHW[:, None])
+        seen2, unsure2 = prior.seen_NHW[:, None], prior.unsure_1HW[None].expand(N, -1, -1, -1)
+        seen4, whole4, strange4, unsure4 = (
+            functional.avg_pool2d(x, 2) for x in (seen2, prior.whole_NHW[:, None], prior.strange_NHW[:, None], unsure2)
+        )
+        matched4 = _told_apart(functional.pixel_shuffle(read[:, :_CELL], 4), torch.maximum(seen4, whole4))
         own, learned = functional.pixel_unshuffle(matched4, 4), read[:, _CELL:]
-        others = _others(own)
-        moved = functional.pixel_unshuffle(moved4, 4)
+        claimed = functional.pixel_unshuffle(seen4, 4)
         likeness = _likeness(frame, memory)
         look = frame.look_1CHW.expand(N, -1, -1, -1)
-        agree16 = functional.avg_pool2d(disagreement_1HW[None], 8).expand(N, -1, -1, -1)
-        entering = torch.cat([look, own, others, moved, _others(moved), learned, likeness, agree16], dim=1)
-        x = torch.relu(self.enter(entering))
+        unsure16 = functional.avg_pool2d(unsure4, 4)
+        entering = [look, own, _others(own), claimed, _others(claimed), learned, likeness, unsure16]
+        x = torch.relu(self.enter(torch.cat(entering, dim=1)))
         vector = _vectors(memory)
         for block in self.blocks:
             x = block(x, vector)
 
-        hints4 = [matched4, _others(matched4), moved4, _others(moved4)]
-        hints4.append(functional.avg_pool2d(disagreement_1HW[None], 2).expand(N, -1, -1, -1))
-        hints = torch.cat(hints4, dim=1)
+        hints = torch.cat([matched4, _others(matched4), seen4, _others(seen4), unsure4, whole4, strange4], dim=1)
         x = _twice(self.down8(x)) + self.skip8(frame.f8_1CHW)
         x = torch.relu(self.mix8(torch.cat([torch.relu(x), functional.avg_pool2d(hints, 2)], dim=1)))
         x = _twice(self.down4(x)) + self.skip4(frame.f4_1CHW)
         x = self.mix4(torch.cat([torch.relu(x), hints], dim=1))
         x = _twice(self.down2(x)) + self.skip2(frame.f2_1CHW)
-        moved2 = moved_NHW[:, None]
-        hints2 = [moved2, _others(moved2), disagreement_1HW[None].expand(N, -1, -1, -1)]
-        x = self.mix2(torch.cat([torch.relu(x), *hints2], dim=1))
-        return Decoded(x[:, 0] + self.believe * _odds(moved2, matched4), matched4[:, 0])
+        x = self.mix2(torch.cat([torch.relu(x), seen2, _others(seen2), unsure2], dim=1))
+        known = self.believe[0] * _odds(seen2) + self.believe[1] * _odds(_twice(matched4))
+        return Decoded(x[:, 0] + known, matched4[:, 0])
+
+    def alike(self, frame: Features, memory: Sequence[Memory]) -> Tensor:
+        """(n, h / 4, w / 4): the masks of the picture by looks alone, wherever anybody was."""
+        _, _, h, w = frame.f16_1CHW.shape
+        read = self._read(frame, memory)[:, :_CELL]
+        return functional.pixel_shuffle(read.view(len(read), _CELL, h, w), 4)[:, 0]
 
     def _read(self, frame: Features, memory: Sequence[Memory]) -> Tensor:
         """(n, v, p): for each place the mean of what is remembered, weighed by likeness, over frames that know."""
@@ -247,7 +255,7 @@ def _likeness(frame: Features, memory: Sequence[Memory]) -> Tensor:
 def _told_apart(matched_N1HW: Tensor, place_N1HW: Tensor) -> Tensor:
     """Give what memory finds alike to those who are near.
 
-    At a place that could be several people's, the share of each is multiplied by whether motion has them there or close
+    At a place that could be several people's, the share of each is multiplied by whether their layer is there or close
     by. What is one's alone stays, wherever it is.
     """
     near = (place_N1HW + functional.max_pool2d(place_N1HW, 5, 1, 2) + functional.max_pool2d(place_N1HW, 13, 1, 6)) / 3
@@ -255,11 +263,11 @@ def _told_apart(matched_N1HW: Tensor, place_N1HW: Tensor) -> Tensor:
     return weighed * (matched_N1HW.sum(dim=0) / weighed.sum(dim=0).clamp_min(1e-4)).clamp_max(1.0 / _FAR)
 
 
-def _odds(moved_N1HW: Tensor, matched4_N1HW: Tensor) -> Tensor:
-    """(n, h, w) log odds of everybody against the background, half by motion and half by memory, from -3 to 3."""
-    share = (0.5 * moved_N1HW + 0.5 * _twice(matched4_N1HW))[:, 0]
+def _odds(share_N1HW: Tensor) -> Tensor:
+    """(n, h, w) log odds of everybody against the background, from -3 to 3."""
+    share = share_N1HW[:, 0].clamp(0.0, 1.0)
     rest = (1.0 - share.sum(dim=0, keepdim=True)).clamp(0.0, 1.0)
-    return (share.clamp(0.0, 1.0) + _DOUBT).log() - (rest + _DOUBT).log()
+    return (share + _DOUBT).log() - (rest + _DOUBT).log()
 
 
 def _twice(x_NCHW: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ _CROSS, _LEAVE, _STAY = 0.45, 0.15, 0.2
 """How often the first two change places, somebody leaves and comes back, and nobody goes anywhere."""
 _ALIKE, _STRANGER, _THING = 0.3, 0.25, 0.25
 """How often two are the same person; one has no mask; something passes in front."""
+_SLOW = 0.5
+"""How often a clip shows a part of the way only, so that people hide each other from the first frame to the last."""
 _MOST_SKIPPED = 3
 """Every how many frames of a clip are shown at most."""
 _BLINK = 0.3
@@ -133,6 +135,9 @@ class _Places:
         slots = (rng.permutation(count) + rng.uniform(0.15, 0.85, count)) / count
         times = np.cumsum(np.append(0.0, rng.uniform(0.5, 1.5, frames - 1)))
         share = times / max(times[-1], 1e-6)
+        if rng.random() < _SLOW:
+            pace = rng.uniform(0.15, 0.6)
+            share = rng.uniform(0, 1 - pace) + pace * share
         still = rng.random() < _STAY
         far = 0.0 if still else float(np.exp(rng.normal(0, 0.5)))
         ends = slots + 0.15 * far * rng.standard_normal(count)

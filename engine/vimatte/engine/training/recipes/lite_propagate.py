@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,14 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vimatte.engine.lite.propagate.motion import Motion, motion_between, stillness
-from vimatte.engine.lite.propagate.network import Features, Memory, PropagateNet
-from vimatte.engine.lite.propagate.step import People, decode, settle, shares
+from vimatte.engine.lite.propagate.judge import Judge, View, of_the_known, shares
+from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet
 from vimatte.engine.training.optim import AdamW, FixedNorm, WarmUpCosine
 from vimatte.engine.training.recipes.batch import Batch
 from vimatte.engine.training.recipes.masks import MaskChange
 from vimatte.engine.training.recipes.recipe import Data, Moment, Recipe
+from vimatte.engine.vis.appearance import Palette
 from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.propagation.soft import Probability
+from vimatte.engine.vis.propagation.sweep import Planes, Tracker
 
 __all__ = ["LitePropagateObjective", "lite_propagate"]
 
@@ -45,7 +48,7 @@ class LitePropagateObjective:
         own = cast(PropagateNet, network)
         entropy, overlap, match = [], [], []
         for clip in _clips(own, batch):
-            for frame in clip.run(own, keep=lambda: moment.chance() < _KEPT, mend=lambda: moment.chance() < 0.5):
+            for frame in clip.run(own, keep=lambda: moment.chance() < _KEPT, exact=moment.chance() < 0.5):
                 for found in frame.found:
                     known = (found.known_N > 0) & (frame.true_NHW.sum(dim=(1, 2)) > _SEEN)
                     true = frame.true_NHW * found.known_N[:, None, None]
@@ -70,9 +73,9 @@ class LitePropagateObjective:
         own = cast(PropagateNet, network)
         out = torch.zeros_like(batch.alphas_BTPHW)
         for b, clip in enumerate(_clips(own, batch)):
-            for frame in clip.run(own, keep=lambda: True, mend=lambda: False):
-                big = functional.interpolate(frame.mask_NHW[:, None], scale_factor=2.0, mode="bilinear")[:, 0]
-                out[b, frame.t, clip.rows] = big
+            for frame in clip.run(own, keep=lambda: True, exact=True):
+                for row, mask in frame.masks.items():
+                    out[b, frame.t, clip.rows[row]] = torch.from_numpy(mask)
         return out
 
 
@@ -93,8 +96,8 @@ class _Frame:
 
     t: int
     true_NHW: Tensor
-    mask_NHW: Tensor
-    """What is carried on: given masks, as they are or mended, where there are any."""
+    masks: Planes
+    """What is carried on."""
     found: tuple[_Found, ...]
     """From frames before, and of masks given on this very one."""
 
@@ -104,53 +107,77 @@ class _Clip:
     """One clip of a batch, of those who are seen in it."""
 
     frames: list[Features]
-    motions: list[Motion]
-    """From the frame before; the first is from itself."""
+    codes: list[WorkingImage]
     true_TNHW: Tensor
+    """At a half."""
     given_TNHW: Tensor
+    """At full size."""
     rows: Tensor
     """Which rows of the batch they are."""
 
-    def run(self, network: PropagateNet, *, keep: Callable[[], bool], mend: Callable[[], bool]) -> Iterator[_Frame]:
-        """Carry masks from the first frame on which one is given.
+    def run(self, network: PropagateNet, *, keep: Callable[[], bool], exact: bool) -> Iterator[_Frame]:
+        """Carry masks from the first frame on which one is given, as a sweep does.
 
-        A frame on which nobody new is met is remembered if `keep` says so; given masks go on as the network mends them
-        if `mend` says so.
+        A frame on which nobody new is met is remembered if `keep` says so.
         """
-        memory: list[Memory] = []
-        must: list[bool] = []
-        people = People.first(torch.zeros_like(self.given_TNHW[0]))
-        for t, known_N, new_N in self._timetable():
-            frame, found = self.frames[t], []
-            mask = self.given_TNHW[t] * new_N[:, None, None]
-            kept = [m for m, needed in zip(memory, must, strict=True) if needed or keep()]
-            if kept:
-                people = people.moved(self.motions[t])
-                said = decode(network, frame, kept, people=people, motion=self.motions[t])
-                found.append(_Found(shares(said.logits_NHW), said.matched_NHW, memory[-1].known_N))
-                mask = settle(found[0].shares_1HW[1:].exp(), self.given_TNHW[t], given_N=new_N)
-            # Gradients do not go back through masks: over five frames they grow twentyfold.
-            mask = mask.detach()
-            now = network.remember(frame, mask, known_N=known_N)
-            if new_N.any():
-                said = decode(network, frame, [*kept, now], people=People.first(mask), motion=stillness(mask))
-                found.append(_Found(shares(said.logits_NHW), said.matched_NHW, known_N))
-                if mend():
-                    mask = found[-1].shares_1HW[1:].exp().detach()
-                    now = network.remember(frame, mask, known_N=known_N)
-            memory.append(now)
-            must.append(bool(new_N.any()))
-            people = people.seen(mask)
-            yield _Frame(t, self.true_TNHW[t], mask, tuple(found))
+        people = len(self.rows)
+        judge = _Learner(network, self, keep=keep)
+        height, width = self.codes[0].shape[:2]
+        tracker = Tracker(Palette.choose(self.codes), height, width, judge=judge, exact=exact)
+        seen_TN = (self.given_TNHW.sum(dim=(2, 3)) > 4 * _SEEN).cpu().numpy()
+        met: set[int] = set()
+        for t, codes in enumerate(self.codes):
+            new = [n for n in range(people) if seen_TN[t, n] and n not in met]
+            met |= set(new)
+            if not met:
+                continue
+            judge.at(t)
+            given = {n: self.given_TNHW[t, n].cpu().numpy() for n in new}
+            masks = {n: soft.unpack(height, width) for n, soft in tracker.step(codes, given).items()}
+            yield _Frame(t, self.true_TNHW[t], masks, tuple(judge.found))
 
-    def _timetable(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(t, who has been met, who is met just now) for each frame."""
-        seen_TN = self.given_TNHW.sum(dim=(2, 3)) > _SEEN
-        met_TN = seen_TN.int().cummax(dim=0).values > 0
-        for t in range(len(seen_TN)):
-            new = met_TN[t] & ~met_TN[t - 1] if t else met_TN[t]
-            if met_TN[t].any():
-                yield t, met_TN[t].float(), new.float()
+
+class _Learner(Judge):
+    """The judge of a sweep, whose gradients are kept: through what it says of a frame, not through what it carries on.
+
+    Over five frames gradients through carried masks grow twentyfold.
+    """
+
+    def __init__(self, network: PropagateNet, clip: _Clip, *, keep: Callable[[], bool]) -> None:
+        height, width = clip.codes[0].shape[:2]
+        super().__init__(network, height=height, width=width, device=str(clip.true_TNHW.device))
+        self._clip, self._wanted = clip, keep
+        self._memory: list[tuple[Memory, bool]] = []
+        self._meet(range(len(clip.rows)))
+        self._t = 0
+        self.found: list[_Found] = []
+
+    def at(self, t: int) -> None:
+        """A frame begins."""
+        self._t, self.found = t, []
+
+    def forget(self) -> None:
+        """There are no cuts in a clip, whatever a sweep takes for one."""
+
+    def _running(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def _seen(self, image: WorkingImage, around: Iterable[Probability]) -> tuple[View, Features]:
+        height, width = self._clip.codes[0].shape[:2]
+        return View(0, height, 0, width), self._clip.frames[self._t]
+
+    def _keep(self, now: Memory, *, given: bool) -> None:
+        self._memory.append((now, given))
+
+    def _remembered(self) -> list[Memory]:
+        return [memory for memory, needed in self._memory if needed or self._wanted()]
+
+    def _said(self, frame: Features, memory: Sequence[Memory], prior: Prior, claims: Planes, view: View) -> Planes:
+        found: Decoded = self._network(frame, memory, prior)
+        known_N = torch.stack([m.known_N for m in memory]).amax(dim=0)
+        logits = of_the_known(found.logits_NHW, known_N)
+        self.found.append(_Found(shares(logits), found.matched_NHW, known_N))
+        return self._changed(claims, prior, view, logits_NHW=logits.detach())
 
 
 def _clips(network: PropagateNet, batch: Batch) -> Iterator[_Clip]:
@@ -161,18 +188,13 @@ def _clips(network: PropagateNet, batch: Batch) -> Iterator[_Clip]:
     codes = (batch.pictures_BT3HW * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
     for b in range(B):
         rows = batch.alphas_BTPHW[b].flatten(2).any(dim=2).any(dim=0).nonzero()[:, 0]
-        motions = [_motion(codes[b, t], codes[b, max(0, t - 1)]) for t in range(T)]
         yield _Clip(
             frames=frames[b * T : (b + 1) * T],
-            motions=motions,
+            codes=[np.ascontiguousarray(one) for one in codes[b]],
             true_TNHW=functional.avg_pool2d(batch.alphas_BTPHW[b][:, rows], 2),
-            given_TNHW=functional.avg_pool2d(batch.masks_BTPHW[b][:, rows], 2),
+            given_TNHW=batch.masks_BTPHW[b][:, rows].float(),
             rows=rows,
         )
-
-
-def _motion(now: WorkingImage, before: WorkingImage) -> Motion:
-    return motion_between(np.ascontiguousarray(now), np.ascontiguousarray(before))
 
 
 def lite_propagate() -> Recipe:
@@ -188,13 +210,13 @@ def lite_propagate() -> Recipe:
         objective=LitePropagateObjective(),
         weights={"entropy": 1.0, "overlap": 1.0, "match": 0.3},
         optimiser=AdamW(decay=0.01),
-        schedule=WarmUpCosine(peak=1.2e-3, warm_up=40, of=1300, floor=2e-4),
+        schedule=WarmUpCosine(peak=8e-4, warm_up=60, of=2000, floor=1e-5),
         clipping=FixedNorm(most=1.0),
-        steps=1300,
+        steps=2000,
         data=Data(
             protocol="crossings",
-            frames=5,
-            crop=192,
+            frames=8,
+            crop=256,
             clips=2,
             masks=(
                 MaskChange(kind="erode or dilate", odds=0.25, strength=0.3),
@@ -202,7 +224,7 @@ def lite_propagate() -> Recipe:
                 MaskChange(kind="blobs", odds=0.25, strength=0.5),
             ),
         ),
-        ema=0.995,
+        ema=0.997,
         frozen=tuple(f"encoder.features.{k}" for k in range(4)),
         paces={"encoder": 0.2},
         start="torchvision's MobileNetV2, trained on ImageNet",

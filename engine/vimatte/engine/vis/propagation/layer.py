@@ -105,6 +105,11 @@ class Layer:
         self.texture = np.where(covered[..., None], self.texture, lab)
         self.seen, self.shape, self.trust = seen, np.maximum(seen, hidden).astype(np.float32), 1.0
 
+    def come_back(self, seen: Probability, *, lab: Lab) -> None:
+        """Be seen again (h, w) after having been lost; nothing is known of hidden parts and speed."""
+        self.seen, self.shape, self.texture = seen, seen, lab.copy()
+        self.speed = np.zeros(2, np.float32)
+
     def settle(self, *, window: Window, seen: Probability, others: Probability, moved: Moved, lab: Lab) -> None:
         """Take in what was decided in the window: `seen` of this person, `others` the likeliest of all other people."""
         shape = np.maximum(seen, np.where(others > 0.5, 0.985 * moved.shape, 0.0)).astype(np.float32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,40 +15,90 @@ from vimatte.engine.vis.cuts import is_cut
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.propagation.decide import Scene, decide
 from vimatte.engine.vis.propagation.frames import WorkingFrames
-from vimatte.engine.vis.propagation.layer import Layer, Window
+from vimatte.engine.vis.propagation.layer import Layer, Moved, Window
 from vimatte.engine.vis.propagation.motion import measure_motion
 from vimatte.engine.vis.propagation.order import FrontOrder
 from vimatte.engine.vis.propagation.plate import Plate
 from vimatte.engine.vis.propagation.rim import looseness, tightened
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask
+from vimatte.engine.vis.propagation.wholes import make_whole
 
-__all__ = ["Known", "sweep"]
+__all__ = ["Claims", "Judge", "Known", "Planes", "Tracker", "sweep"]
 
 Known = Mapping[int, Mapping[int, Probability | None]]
 """Frame number -> instance id -> coverage at working size, None for absent."""
+_LOST, _RETURN = 0.05, 0.15
+"""Share of somebody's usual size below which they are lost, and from which what is surely them is their return."""
+_SURE = 0.7
+_STRANGE = 600.0
+"""Squared colour distance from which a place looks like somebody else's."""
+Planes = Mapping[int, Probability]
+"""Instance id -> (h, w) of the whole picture."""
 
 
-def sweep(frames: WorkingFrames, numbers: Sequence[int], *, known: Known) -> Iterator[tuple[int, dict[int, SoftMask]]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """What layers and colours say of a picture, for a judge."""
+
+    seen: Planes
+    """Where everybody is seen."""
+    shape: Planes
+    """Where they are, behind others too."""
+    mismatch: Planes
+    """0 to 1: how far the picture there is from what they looked like."""
+    agree: Probability
+    """(h, w): how surely pixels were followed from the picture before."""
+    lost: frozenset[int] = frozenset()
+    """Who was hardly seen on the picture before: they may come back anywhere."""
+
+
+class Judge(Protocol):
+    """Has the last word on who is where; what it says is carried on."""
+
+    def decide(self, image: WorkingImage, claims: Claims) -> Planes:
+        """Say where everybody of `claims` is seen."""
+        ...
+
+    def mend(self, image: WorkingImage, given: Planes) -> Planes:
+        """Improve masks that are evidence only, on their own picture."""
+        ...
+
+    def remember(self, image: WorkingImage, seen: Planes, *, given: bool) -> None:
+        """Learn what everybody looks like; `given` where masks of this picture were known."""
+        ...
+
+    def forget(self) -> None:
+        """Another scene begins."""
+        ...
+
+
+def sweep(
+    frames: WorkingFrames, numbers: Sequence[int], *, known: Known, judge: Judge | None = None, exact: bool = True
+) -> Iterator[tuple[int, dict[int, SoftMask]]]:
     """Carry `known` masks along `numbers` (ascending or descending), yielding (number, id -> soft mask) for each.
 
-    Somebody who has not been met yet has no entry.
+    Somebody who has not been met yet has no entry. A `judge` has the last word on each picture, and where masks are not
+    `exact`, on those that are known, too.
     """
     if not numbers:
         return
     picks = sorted({numbers[i] for i in np.linspace(0, len(numbers) - 1, 6).astype(int)})
     palette = Palette.choose([frames.get(n, ahead=numbers[:48]) for n in picks])
-    tracker = _Tracker(palette, frames.height, frames.width)
+    tracker = Tracker(palette, frames.height, frames.width, judge=judge, exact=exact)
     for at, number in enumerate(numbers):
         masks = tracker.step(frames.get(number, ahead=numbers[at : at + 48]), known.get(number, {}))
         yield number, masks
 
 
-class _Tracker:
+class Tracker:
     """State of a sweep: the picture before, the people as layers, the clean plate, who is in front."""
 
-    def __init__(self, palette: Palette, height: int, width: int) -> None:
+    def __init__(
+        self, palette: Palette, height: int, width: int, *, judge: Judge | None = None, exact: bool = True
+    ) -> None:
         self._height, self._width = height, width
         self._palette = palette
+        self._judge, self._exact = judge, exact
         self._plate = Plate(height, width)
         self._order = FrontOrder()
         self._layers: dict[int, Layer] = {}
@@ -87,11 +139,22 @@ class _Tracker:
             if one not in known:
                 layer.seen = layer.seen * (1 - tight)
                 union = np.maximum(union, layer.seen)
+        if self._judge is not None and self._layers:
+            self._judged(now, known, self._judge)
         if self._layers:
             people = cv2.dilate((union > 0.2).astype(np.uint8), np.ones((7, 7), np.uint8))
             self._plate.learn(lab, people == 0)
         self._image, self._lab, self._index = now, lab, index
         return {one: SoftMask.pack(layer.seen, trust=layer.trust) for one, layer in sorted(self._layers.items())}
+
+    def _judged(self, now: WorkingImage, known: Mapping[int, Probability | None], judge: Judge) -> None:
+        """Let known masks that are evidence only be mended, and everybody be remembered."""
+        if known and not self._exact:
+            mended = judge.mend(now, {one: layer.seen for one, layer in self._layers.items()})
+            for one, layer in self._layers.items():
+                layer.seen = mended[one] if known.get(one, layer.seen) is not None else np.zeros_like(layer.seen)
+                layer.shape = np.maximum(layer.shape, layer.seen)
+        judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
 
     def _carry(self, now: WorkingImage, before: WorkingImage, lab: Lab, index: NDArray[np.uint8]) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
@@ -105,9 +168,11 @@ class _Tracker:
             self._plate = Plate(self._height, self._width)
             for layer in self._layers.values():
                 layer.seen, layer.shape = np.zeros_like(layer.seen), np.zeros_like(layer.shape)
+            if self._judge is not None:
+                self._judge.forget()
             return
         self._plate.move(motion.camera)
-        if not present:
+        if not present and self._judge is None:
             return
         size = len(self._palette.colours)
         counts = np.bincount(self._index.ravel(), weights=background.ravel(), minlength=size)
@@ -122,16 +187,48 @@ class _Tracker:
             usual=usual.astype(np.float32),
             plate=self._plate.evidence(lab),
         )
-        for window, members in _groups(present):
-            layers = {one: self._layers[one] for one in members}
-            result = decide(window, layers, scene=scene, palette=self._palette, order=self._order)
+        groups = [
+            (window, decide(window, layers, scene=scene, palette=self._palette, order=self._order))
+            for window, members in _groups(present)
+            for layers in [{one: self._layers[one] for one in members}]
+        ]
+        returned: Planes = {}
+        if self._judge is not None:
+            groups, returned = self._decided(now, groups, agree=motion.agree, judge=self._judge)
+        for window, result in groups:
             for one, (seen, moved) in result.items():
                 rest = [other for two, (other, _) in result.items() if two != one]
                 others = np.max(rest, axis=0) if rest else np.zeros_like(seen)
-                layer = layers[one]
+                layer = self._layers[one]
                 part = float(seen.sum()) / max(1.0, float(layer.shape.sum()))
                 layer.trust *= 0.97 * (0.8 + 0.2 * min(1.0, part))
                 layer.settle(window=window, seen=seen, others=others, moved=moved, lab=lab)
+        for one, seen in returned.items():
+            self._layers[one].come_back(seen, lab=lab)
+
+    def _decided(
+        self, now: WorkingImage, groups: _Groups, *, agree: Probability, judge: Judge
+    ) -> tuple[_Groups, Planes]:
+        """Put a judge's word in the place of what was decided; who was lost may have come back."""
+        seen, shape, mismatch = ({one: np.zeros_like(agree) for one in sorted(self._layers)} for _ in range(3))
+        for window, result in groups:
+            for one, (values, moved) in result.items():
+                seen[one][window], shape[one][window] = values, moved.shape
+                mismatch[one][window] = np.minimum(moved.mismatch / _STRANGE, 1.0)
+        usual = {one: max(layer.area, 1.0) for one, layer in self._layers.items()}
+        lost = frozenset(one for one, layer in self._layers.items() if layer.seen.sum() < _LOST * usual[one])
+        said = judge.decide(now, Claims(seen, shape, mismatch, agree, lost))
+        whole = make_whole(np.stack([said[one] for one in seen]), np.array([usual[one] for one in seen]))
+        planes = dict(zip(seen, whole, strict=True))
+        decided = [
+            (window, {one: (planes[one][window], moved) for one, (_, moved) in result.items()})
+            for window, result in groups
+        ]
+        sure = {one: np.where(planes[one] > _SURE, planes[one], np.float32(0)) for one in sorted(lost)}
+        return decided, {one: planes[one] for one, plane in sure.items() if plane.sum() > _RETURN * usual[one]}
+
+
+_Groups = list[tuple[Window, dict[int, tuple[Probability, Moved]]]]
 
 
 def _union(masks: Iterable[Probability | None]) -> Probability | None:
