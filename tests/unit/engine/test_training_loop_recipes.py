@@ -32,6 +32,7 @@ CASES = [
     ("maggie_video", {"recurrence": "forward", "fusion": "forward"}),
     ("oavm", {}),
     ("oavm", {"object_queries": "off", "correction": "off"}),
+    ("lite_propagate", {}),
 ]
 
 
@@ -59,6 +60,20 @@ def test_losses_reach_everything_that_is_trained(name: str, switches: Mapping[st
     assert mattes.shape == batch.alphas_BTPHW.shape
     assert mattes.min() >= 0.0
     assert mattes.max() <= 1.0
+
+
+def test_a_clip_nobody_is_seen_in_teaches_propagation_nothing() -> None:
+    recipe = recipe_for("lite_propagate")
+    batch = disc_clips(clips=1, frames=2, people=2)
+    empty = Batch(
+        pictures_BT3HW=batch.pictures_BT3HW,
+        alphas_BTPHW=torch.zeros_like(batch.alphas_BTPHW),
+        masks_BTPHW=torch.zeros_like(batch.masks_BTPHW),
+    )
+    network = recipe.objective.network()
+    assert float(_total(recipe, recipe.objective.losses(network, empty, moment(5))).detach()) == 0.0
+    both = Batch.together([empty, batch])
+    assert float(_total(recipe, recipe.objective.losses(network, both, moment(5))).detach()) > 0.0
 
 
 def test_the_refiner_learns_on_a_branch_that_stays() -> None:

@@ -25,12 +25,11 @@ from vimatte.engine.vis.propagation.sweep import Claims, Planes
 __all__ = ["SETTINGS", "Judge", "View", "odds", "of_the_known", "shares"]
 
 SETTINGS: Mapping[str, str | int | float] = {
-    "lite_long_side": 640,
     "lite_given": 4,
     "lite_recent": 4,
     "lite_every": 5,
 }
-"""What the network looks at; frames with given masks, and others, that are remembered; how far apart the others lie."""
+"""Frames with given masks, and others, that are remembered; how far apart the others lie."""
 
 _GRID = 16
 """Sides of pictures are multiples of it."""
@@ -54,8 +53,7 @@ class Judge:
         """`height` and `width` are those of the pictures it will be shown."""
         self._network, self._device = network, device
         self._size = height, width
-        shrink = min(1.0, int(SETTINGS["lite_long_side"]) / max(height, width))
-        self._inner = round(height * shrink), round(width * shrink)
+        self._padded = -(-height // _GRID) * _GRID, -(-width // _GRID) * _GRID
         self._people: list[int] = []
         self._given: deque[Memory] = deque()
         self._recent: deque[Memory] = deque(maxlen=int(SETTINGS["lite_recent"]))
@@ -145,7 +143,7 @@ class Judge:
             if len(parts) < 2:
                 continue
             scores = {}
-            place = _at_quarter(labels, self._inner)[view.quarters]
+            place = self._quarters(labels, view)
             for part in parts:
                 here = place == part
                 if here.any():
@@ -175,12 +173,10 @@ class Judge:
         view = self._view(around)
         if self._frame is not None and self._frame[0] is image and self._frame[1].holds(view):
             return self._frame[1:]
-        (height, width), (tall, wide) = self._inner, _padded(self._inner)
-        small = image
-        if (height, width) != self._size:
-            small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        small = cv2.copyMakeBorder(small, 0, tall - height, 0, wide - width, cv2.BORDER_REPLICATE)[view.window]
-        codes = torch.from_numpy(np.ascontiguousarray(small)).to(self._device).permute(2, 0, 1)[None].float() / 255.0
+        (height, width), (tall, wide) = self._size, self._padded
+        whole = cv2.copyMakeBorder(image, 0, tall - height, 0, wide - width, cv2.BORDER_REPLICATE)
+        small = np.ascontiguousarray(whole[view.window])
+        codes = torch.from_numpy(small).to(self._device).permute(2, 0, 1)[None].float() / 255.0
         (features,) = self._network.encode(codes.contiguous(memory_format=torch.channels_last))
         self._frame = image, view, features
         return view, features
@@ -191,27 +187,28 @@ class Judge:
         for plane in around:
             union |= plane > _THERE
         sides = []
-        for hit, inner, size in zip((union.any(axis=1), union.any(axis=0)), self._inner, self._size, strict=True):
+        for hit, end in zip((union.any(axis=1), union.any(axis=0)), self._padded, strict=True):
             places = np.flatnonzero(hit)
-            first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, size)
-            first, last = first * inner // size, -(-last * inner // size)
-            end = -(-inner // _GRID) * _GRID
-            low, high = max(0, first - _AROUND) // _GRID * _GRID, min(end, -(-(last + _AROUND) // _GRID) * _GRID)
-            sides.append((low, high))
+            first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, end)
+            low, high = max(0, first - _AROUND) // _GRID * _GRID, -(-(last + _AROUND) // _GRID) * _GRID
+            sides.append((low, min(end, high)))
         return View(*sides[0], *sides[1])
 
     def _halves(self, planes: Planes, view: View) -> Tensor:
         """(n, h, w) at a half of what the network sees, in the order of people; zeros for those who are not there."""
-        (height, width), (tall, wide) = self._inner, _padded(self._inner)
-        out = np.zeros((len(self._people), tall, wide), np.float32)
+        out = np.zeros((len(self._people), view.bottom - view.top, view.right - view.left), np.float32)
         for row, one in enumerate(self._people):
             if one in planes:
-                small = planes[one]
-                if (height, width) != self._size:
-                    small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
-                out[row, :height, :width] = small
-        cut = torch.from_numpy(np.ascontiguousarray(out[(slice(None), *view.window)]))
-        return functional.avg_pool2d(cut[:, None], 2)[:, 0].to(self._device)
+                part = planes[one][view.window]
+                out[row, : part.shape[0], : part.shape[1]] = part
+        return functional.avg_pool2d(torch.from_numpy(out)[:, None], 2)[:, 0].to(self._device)
+
+    def _quarters(self, labels: NDArray[np.int32], view: View) -> NDArray[np.int32]:
+        """Every fourth label of what the network sees."""
+        out = np.zeros((view.bottom - view.top, view.right - view.left), np.int32)
+        part = labels[view.window]
+        out[: part.shape[0], : part.shape[1]] = part
+        return out[::4, ::4]
 
     def _flags(self, people: Iterable[int]) -> Tensor:
         """(n,) 1 for those named."""
@@ -219,17 +216,16 @@ class Judge:
         return torch.tensor([float(one in named) for one in self._people], device=self._device)
 
     def _changed(self, claims: Planes, prior: Prior, view: View, *, logits_NHW: Tensor) -> Planes:
-        change = (logits_NHW.clamp(-_SURE, _SURE) - odds(prior.seen_NHW))[:, None]
         ids = sorted(claims)
-        inner = change.new_zeros((len(ids), 1, *_padded(self._inner)))
-        rows = [self._people.index(one) for one in ids]
-        inner[(..., *view.window)] = functional.interpolate(change[rows], scale_factor=2.0, mode="bilinear")
-        large = inner[:, :, : self._inner[0], : self._inner[1]]
-        if self._inner != self._size:
-            large = functional.interpolate(large, size=self._size, mode="bilinear")
-        own = torch.from_numpy(np.stack([claims[one] for one in ids])).to(self._device)
-        masks = shares(odds(own) + large[:, 0])[1:].exp().cpu().numpy()
-        return dict(zip(ids, masks, strict=True))
+        change = (logits_NHW.clamp(-_SURE, _SURE) - odds(prior.seen_NHW))[[self._people.index(one) for one in ids]]
+        large = functional.interpolate(change[:, None], scale_factor=2.0, mode="bilinear")[:, 0]
+        own = torch.from_numpy(np.stack([claims[one][view.window] for one in ids])).to(self._device)
+        _, height, width = own.shape
+        masks = shares(odds(own) + large[:, :height, :width])[1:].exp().cpu().numpy()
+        out = {one: claims[one].copy() for one in ids}
+        for one, mask in zip(ids, masks, strict=True):
+            out[one][view.window] = mask
+        return out
 
 
 def _parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[int]]:
@@ -240,17 +236,9 @@ def _parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[int]]:
     return labels, [part for part in range(1, count) if areas[part] >= least]
 
 
-def _at_quarter(labels: NDArray[np.int32], inner: tuple[int, int]) -> NDArray[np.int32]:
-    """Labels at a quarter of what the network could see."""
-    height, width = inner
-    small = cv2.resize(labels.astype(np.float32), (width // 4, height // 4), interpolation=cv2.INTER_NEAREST)
-    tall, wide = _padded(inner)
-    return np.pad(small.astype(np.int32), ((0, tall // 4 - height // 4), (0, wide // 4 - width // 4)))
-
-
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of what the network could see, in its pixels; sides are multiples of the grid."""
+    """A part of the picture, filled up to multiples of the grid; its sides are such, too."""
 
     top: int
     bottom: int
@@ -261,11 +249,6 @@ class View:
     def window(self) -> tuple[slice, slice]:
         """Rows and columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @property
-    def quarters(self) -> tuple[slice, slice]:
-        """The same at a quarter."""
-        return slice(self.top // 4, self.bottom // 4), slice(self.left // 4, self.right // 4)
 
     def holds(self, other: View) -> bool:
         """Whether all of another part lies in it."""
@@ -302,8 +285,3 @@ def _with_room(memory: Memory, more: int) -> Memory:
         look_NC=longer(memory.look_NC),
         size_N=longer(memory.size_N),
     )
-
-
-def _padded(size: tuple[int, int]) -> tuple[int, int]:
-    height, width = (-(-side // _GRID) * _GRID for side in size)
-    return height, width

@@ -188,6 +188,8 @@ def _clips(network: PropagateNet, batch: Batch) -> Iterator[_Clip]:
     codes = (batch.pictures_BT3HW * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
     for b in range(B):
         rows = batch.alphas_BTPHW[b].flatten(2).any(dim=2).any(dim=0).nonzero()[:, 0]
+        if not len(rows):
+            continue
         yield _Clip(
             frames=frames[b * T : (b + 1) * T],
             codes=[np.ascontiguousarray(one) for one in codes[b]],
