@@ -23,6 +23,7 @@ from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.lite.network import MatteNetwork, Part, People, Seen, TimeTap
 from vimatte.engine.matting.lite.refine import refined
 from vimatte.engine.matting.sizes import check_sizes
+from vimatte.engine.packed import can_pack, pack
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
@@ -95,6 +96,8 @@ class Lite:
         network.load_state_dict(dict(state))
         self._device = device
         self._network = network.eval().to(device)
+        if can_pack(torch.device(device)):
+            pack(self._network)
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:

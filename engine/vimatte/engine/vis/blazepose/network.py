@@ -14,12 +14,14 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vimatte.engine.packed import Activation, PackedConv2d, can_pack
 from vimatte.engine.vis.blazepose.flatbuffer import Graph, Op
 
 __all__ = ["Network"]
 
 _SAME = 0
 _NONE, _RELU, _RELU6 = 0, 1, 3
+_PACKED: dict[int, Activation] = {_NONE: "none", _RELU: "relu", _RELU6: "relu6"}
 _Step = Callable[..., Tensor]
 
 
@@ -37,6 +39,7 @@ class Network(torch.nn.Module):
             if op.output in needed:
                 kept.append(op)
                 needed.update(op.inputs)
+        self._packed: dict[str, PackedConv2d] = {}
         self._steps: list[tuple[_Step, tuple[int, ...], int]] = []
         for op in reversed(kept):
             step, inputs = self._build(op)
@@ -128,6 +131,19 @@ class Network(torch.nn.Module):
         left, right, top, bottom = pad
         if left != right or top != bottom:
             x, left, top = F.pad(x, pad), 0, 0
+        if can_pack(x.device):
+            packed = self._packed.get(weight)
+            if packed is None:
+                packed = self._packed[weight] = PackedConv2d(
+                    self.get_buffer(weight),
+                    self.get_buffer(bias),
+                    stride=stride,
+                    padding=(top, left),
+                    dilation=dilation,
+                    groups=groups,
+                    activation=_PACKED[activation],
+                )
+            return packed.forward(x)
         x = F.conv2d(
             x,
             self.get_buffer(weight),
