@@ -61,7 +61,8 @@ def test_torch_equals_litert(weights: dict[str, Path], file: str, low: float, hi
 
 def test_three_rendered_people_on_one_frame(weights: dict[str, Path], example: Path) -> None:
     image = np.rint(example_frames(example, 1, 1)[0] * 255).astype(np.uint8)
-    seen = Finder(torch.device("cpu")).look(image)
+    with Finder(torch.device("cpu")) as finder:
+        seen = finder.look(image)
     masks = [s.paint(*image.shape[:2]) > 0.5 for s in seen if s.quality > 0.6]
     assert len(masks) == 3
     for name in ("anna", "bruno", "carla"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from vimatte.engine.errors import BackendError
+from vimatte.engine.errors import BackendError, MediaError
 from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.shot import Picture
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
-from vimatte.engine.vis.blazepose import BlazePose, backend
+from vimatte.engine.vis.blazepose import BlazePose, again, backend
 from vimatte.engine.vis.blazepose.again import leave_contested, paint_away
 from vimatte.engine.vis.blazepose.anchors import Kept, choose
 from vimatte.engine.vis.blazepose.bodies import Body, square_to_picture
@@ -97,6 +100,15 @@ class StandIn:
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
+    def __enter__(self) -> StandIn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return list(map(work, items))
+
     def look(self, image: Any, *, expected: Any = ()) -> list[Seen]:
         StandIn.looks += 1
         return [s for s in (self._one(image, c) for c in COLOURS) if s is not None]
@@ -168,6 +180,52 @@ def test_two_people_are_followed_and_named_from_the_left(stand_in: type[StandIn]
 def test_same_shot_gives_the_same_tracks(stand_in: type[StandIn]) -> None:
     shot = MemoryShot(pictures(8, (0, 40, 2, range(8)), (1, 110, -2, range(8))))
     assert track(shot)[0].digest() == track(shot)[0].digest()
+
+
+class InLine(Executor):
+    """Does everything at once, one after the other."""
+
+    asked = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **more: Any) -> Future[Any]:
+        InLine.asked += 1
+        done: Future[Any] = Future()
+        done.set_result(work(*given, **more))
+        return done
+
+
+def test_looking_again_at_several_at_once_finds_what_one_after_the_other_does(
+    stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot = MemoryShot(pictures(14, (0, 30, 4, range(14)), (1, 110, -4, range(14))))
+    found = StandIn.look
+
+    def forgetful(self: StandIn, image: Any, *, expected: Any = ()) -> list[Seen]:
+        """Sees one person only where two are close, unless the other is painted away."""
+        people = found(self, image, expected=expected)
+        near = len(people) == 2 and abs(people[0].person.body.x - people[1].person.body.x) < 30
+        return people[:1] if near else people
+
+    monkeypatch.setattr(StandIn, "look", forgetful)
+    threaded, _ = track(shot)
+    monkeypatch.setattr(again, "ThreadPoolExecutor", InLine)
+    in_line, _ = track(shot)
+    assert InLine.asked, "somebody was looked for again"
+    assert threaded.digest() == in_line.digest()
+
+
+def test_a_fault_while_looking_again_comes_out(stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise MediaError("Frame 1005 is torn.")
+
+    monkeypatch.setattr(again, "paint_away", broken)
+    before = set(threading.enumerate())
+    with pytest.raises(MediaError, match="torn"):
+        track(MemoryShot(pictures(10, (1, 70, 0, range(10)), (0, 52, 0, range(10)))))
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_flicker_is_dropped_but_a_still_keeps_everybody(stand_in: type[StandIn]) -> None:

@@ -7,6 +7,7 @@ surroundings it answers with whoever is behind, as far as they can be seen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,8 +15,9 @@ import cv2
 import numpy as np
 
 from vimatte.engine.masks import BoolMask, mask_iou
-from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks, sized
+from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks, sized, spread
 from vimatte.engine.vis.blazepose.bodies import Body
+from vimatte.engine.vis.blazepose.look import HANDS
 from vimatte.engine.vis.blazepose.search import Find, Search
 from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.flow import WorkingImage
@@ -50,11 +52,12 @@ def look_again(search: Search, people: Sequence[Kept]) -> list[Kept]:
     """
     current = list(people)
     looked: _Looked = {}
-    for _ in range(int(SETTINGS["again_rounds"])):
-        for who in range(len(current)):
-            current[who] = _fill(search, current, who, looked)
-        for who in range(len(current)):
-            current[who] = _part(search, current, who, looked)
+    with ThreadPoolExecutor(HANDS, thread_name_prefix="vimatte-again") as pool:
+        for _ in range(int(SETTINGS["again_rounds"])):
+            for who in range(len(current)):
+                current[who] = _fill(search, current, who, looked, pool)
+            for who in range(len(current)):
+                current[who] = _part(search, current, who, looked, pool)
     return current
 
 
@@ -115,17 +118,29 @@ def paint_away(image: WorkingImage, mask: BoolMask) -> WorkingImage:
     return filled
 
 
-def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked) -> Kept:
+def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked, pool: Executor) -> Kept:
     """Look where this person was not found, or not well enough."""
     person = people[who]
     known = {s.at: search.finds[s.at][s.index] for s in person.sightings}
-    for at in _gaps(sorted(known), len(search.finds)):
+    gaps = _gaps(sorted(known), len(search.finds))
+    begun: dict[int, tuple[Body, Future[Find | None]]] = {}
+
+    def begin(at: int) -> tuple[Body, Future[Find | None]]:
         body = _expected(known, at)
-        state = (*_there(people, who, at), body)
-        if looked.get(("fill", who, at)) == state:
+        if at not in begun or begun[at][0] != body:
+            begun[at] = body, pool.submit(_look, search, at, body, _others(search, people, who, at))
+        return begun[at]
+
+    for place, at in enumerate(gaps):
+        # The next ones are looked at meanwhile, though what is found here may say that they should be looked for
+        # elsewhere: it rarely does.
+        todo = [a for a in gaps[place : place + HANDS] if looked.get(("fill", who, a)) != _state(people, who, a, known)]
+        under_way = [begin(a) for a in todo]
+        if at not in todo:
             continue
-        looked["fill", who, at] = state
-        find = _look(search, at, body, _others(search, people, who, at))
+        looked["fill", who, at] = _state(people, who, at, known)
+        body, look = under_way[0]
+        find = look.result()
         if find is None or not _looks_right(find.sighting, people, who):
             continue
         if _is_between(find.body, body) if _inner(at, known) else _agrees(search, find.sighting, known):
@@ -133,11 +148,17 @@ def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked) -> 
     return _with(person, known)
 
 
-def _part(search: Search, people: Sequence[Kept], who: int, looked: _Looked) -> Kept:
-    """Look again, without the others, where a mask touches somebody else's."""
+def _state(people: Sequence[Kept], who: int, at: int, known: Mapping[int, Find]) -> tuple[object, ...]:
+    """What a look into a gap hangs on."""
+    return (*_there(people, who, at), _expected(known, at))
+
+
+def _part(search: Search, people: Sequence[Kept], who: int, looked: _Looked, pool: Executor) -> Kept:
+    """Look again, without the others, where a mask touches somebody else's and is about to be carried to others."""
     person = people[who]
     known = {s.at: search.finds[s.at][s.index] for s in person.sightings}
-    for at in sorted(known):
+    begun: dict[int, Future[Find | None]] = {}
+    for at in (s.at for s in spread(person.sightings)):
         state = _there(people, who, at)
         if not state or looked.get(("part", who, at)) == state:
             continue
@@ -145,9 +166,10 @@ def _part(search: Search, people: Sequence[Kept], who: int, looked: _Looked) -> 
         others = _others(search, people, who, at)
         own = known[at].mask.decode()
         near = cv2.dilate(own.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-        if not (near & others).any():
-            continue
-        find = _look(search, at, known[at].body, others)
+        if (near & others).any():
+            begun[at] = pool.submit(_look, search, at, known[at].body, others)
+    for at, look in begun.items():
+        find = look.result()
         if (
             find is not None
             and find.sighting.quality >= known[at].sighting.quality

@@ -12,12 +12,13 @@ import torch
 from vimatte.engine.events import Warned
 from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
+from vimatte.engine.threads import shared_cores
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis import identity, propagate, refine_keys
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.blazepose import again, anchors, look, search
 from vimatte.engine.vis.blazepose.keys import Cast, cast
-from vimatte.engine.vis.blazepose.look import Finder
+from vimatte.engine.vis.blazepose.look import HANDS, Finder
 from vimatte.engine.vis.blazepose.people import people_of
 from vimatte.engine.vis.blazepose.search import Search
 from vimatte.engine.vis.mobile_sam import Segmenter
@@ -43,7 +44,7 @@ class BlazePose:
     def settings(self) -> Mapping[str, str | int | float]:
         """Everything that changes a track."""
         hashes = {f"weights.{f.name}": f.sha256 for f in weight_set(self.name).files}
-        own: dict[str, str | int | float] = {"finder": "blazepose 1", "long_side": _LONG_SIDE, "detect_every": _EVERY}
+        own: dict[str, str | int | float] = {"finder": "blazepose 2", "long_side": _LONG_SIDE, "detect_every": _EVERY}
         parts = (
             look.SETTINGS,
             search.SETTINGS,
@@ -58,18 +59,18 @@ class BlazePose:
         """Find everybody in `shot.frames`, then fill in their masks; `keys` are extra anchors whose names win."""
         numbers = shot.frames.numbers
         frames = WorkingFrames(shot, long_side=_LONG_SIDE)
-        finder = Finder(torch.device(options.device))
-        finding = Search(frames, numbers, finder)
-        yield from finding.run(max(1, options.detect_every or _EVERY))
-        people = yield from people_of(finding, min_duration=options.min_duration)
-        kept = anchors.choose(
-            people,
-            finding.thumbs,
-            count=len(numbers),
-            area=finding.thumbs.width * finding.thumbs.height,
-            options=options,
-        )
-        kept = again.leave_contested(finding, again.look_again(finding, kept))
+        with shared_cores(HANDS), Finder(torch.device(options.device)) as finder:
+            finding = Search(frames, numbers, finder)
+            yield from finding.run(max(1, options.detect_every or _EVERY))
+            people = yield from people_of(finding, min_duration=options.min_duration)
+            kept = anchors.choose(
+                people,
+                finding.thumbs,
+                count=len(numbers),
+                area=finding.thumbs.width * finding.thumbs.height,
+                options=options,
+            )
+            kept = again.leave_contested(finding, again.look_again(finding, kept))
         width, height = shot.info.width, shot.info.height
         found = [
             Cast(

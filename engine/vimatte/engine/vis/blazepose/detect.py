@@ -6,6 +6,7 @@ Detector and anchors: BlazePose (Bazarevsky et al. 2020, arXiv:2006.10204); SSD 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -67,12 +68,21 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def detect(
-    picture: WorkingImage, network: Network, *, tiles: Sequence[Tile], threshold: float, device: torch.device
+    picture: WorkingImage,
+    network: Network,
+    *,
+    tiles: Sequence[Tile],
+    threshold: float,
+    device: torch.device,
+    crew: Executor,
 ) -> list[Candidate]:
-    """All candidates of (h, w, 3), 8 bit, with a score of at least `threshold`, best first, not yet thinned."""
-    found: list[Candidate] = []
-    for first in range(0, len(tiles), _BATCH):
-        part = tiles[first : first + _BATCH]
+    """All candidates of (h, w, 3), 8 bit, with a score of at least `threshold`, best first, not yet thinned.
+
+    On a CPU each tile is a task of its own for `crew`, elsewhere batches are.
+    """
+
+    def candidates(part: Sequence[Tile]) -> list[Candidate]:
+        found: list[Candidate] = []
         batch = np.stack([_cut(picture, t) for t in part]).astype(np.float32) / 127.5 - 1.0
         regressed, logits = (v.cpu().numpy() for v in network(torch.from_numpy(batch).to(device)))
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits[..., 0], -50.0, 50.0)))
@@ -80,6 +90,11 @@ def detect(
             for i in np.flatnonzero(score >= threshold):
                 points = (numbers[i, 4:8].reshape(2, 2) / _SIZE + _ANCHORS[i]) * side + (left, top)
                 found.append(Candidate(Body(*points.reshape(-1).tolist()), float(score[i])))
+        return found
+
+    size = 1 if device.type == "cpu" else _BATCH
+    parts = [tiles[first : first + size] for first in range(0, len(tiles), size)]
+    found = [one for part in crew.map(candidates, parts) for one in part]
     return sorted(found, key=lambda c: (-c.score, c.body.numbers))
 
 

@@ -6,8 +6,11 @@ The landmark network corrects the square it was given; looked at again from ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +24,12 @@ from vimatte.engine.vis.blazepose.segment import Person, segment
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.weights import locate
 
-__all__ = ["SETTINGS", "Finder", "Seen"]
+__all__ = ["HANDS", "SETTINGS", "Finder", "Seen"]
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+HANDS = 2
+"""Threads that look at once: more would need more memory, and what is left of the cores serves each of them."""
 
 SETTINGS: Mapping[str, str | int | float] = {
     "tiles": "1.0 0.6",
@@ -53,15 +61,28 @@ class Seen:
 
 
 class Finder:
-    """The two networks on a device."""
+    """The two networks on a device, and the threads that run them; to be closed, for use in `with`."""
 
     def __init__(self, device: torch.device) -> None:
         """Raises BackendError when the weights are missing."""
         paths = locate("blazepose")
         self._device = device
+        self._crew = ThreadPoolExecutor(HANDS, thread_name_prefix="vimatte-find")
         self._detector = Network(read_graph(paths["pose_detection.tflite"])).to(device)
         # Landmarks, presence, segmentation; the heatmaps and world landmarks are not needed.
         self._segmenter = Network(read_graph(paths["pose_landmark_full.tflite"]), wanted=(0, 1, 2)).to(device)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._crew.shutdown()
+
+    def each(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        """Do something to each of several, on the finder's threads; not from within such work."""
+        return list(self._crew.map(work, items))
 
     def look(self, image: WorkingImage, *, expected: Sequence[Body] = ()) -> list[Seen]:
         """Everybody in (h, w, 3), best first; `expected` are places where somebody should be."""
@@ -72,6 +93,7 @@ class Finder:
             tiles=tiles_of(width, height, shares=_SHARES),
             threshold=float(SETTINGS["candidate_threshold"]),
             device=self._device,
+            crew=self._crew,
         )
         return self.follow(image, expected=[c.body for c in thin([*(Candidate(b, 1.0) for b in expected), *found])])
 
@@ -92,7 +114,14 @@ class Finder:
         return _own_heads(_each_once(sorted(seen, key=lambda s: (-s.quality, s.person.box))))
 
     def _segment(self, image: WorkingImage, bodies: Sequence[Body], least: str) -> list[Person | None]:
-        return segment(image, self._segmenter, bodies=bodies, least=float(SETTINGS[least]), device=self._device)
+        return segment(
+            image,
+            self._segmenter,
+            bodies=bodies,
+            least=float(SETTINGS[least]),
+            device=self._device,
+            crew=self._crew,
+        )
 
 
 def _overlap(one: Person, other: Person) -> tuple[int, int, int]:

@@ -120,38 +120,33 @@ class Search:
     ) -> list[Find]:
         """Finds of the frame at place `at`: snapped, every pixel given to one of them, crumbs and `without` removed."""
         height, width = image.shape[:2]
-        softs = [
-            snap(
-                s.paint(height, width),
-                image,
-                radius=max(2, min(12, round(float(SETTINGS["snap_radius"]) * s.person.body.side))),
-            )
-            for s in seen
-        ]
-        owned = _share([soft * s.quality for soft, s in zip(softs, seen, strict=True)])
-        finds: list[Find] = []
-        for soft, own, one in zip(softs, owned, seen, strict=True):
+
+        def snapped(one: Seen) -> NDArray[np.float32]:
+            radius = max(2, min(12, round(float(SETTINGS["snap_radius"]) * one.person.body.side)))
+            return snap(one.paint(height, width), image, radius=radius)
+
+        def described(soft: NDArray[np.float32], own: BoolMask, one: Seen) -> Find | None:
             mask = _large_parts((soft > 0.5) & own if without is None else (soft > 0.5) & own & ~without)
             small = self.thumbs.shrink(mask.astype(np.float32))
             if not small.any():
-                continue
-            finds.append(
-                Find(
-                    Sighting(
-                        at=at,
-                        index=len(finds),
-                        mask=Rle.encode(small),
-                        quality=one.quality,
-                        x=one.person.body.x * self._scale,
-                        y=one.person.body.y * self._scale,
-                        reach=one.person.body.reach * self._scale,
-                        colour=appearance(image, mask),
-                    ),
-                    Rle.encode(mask),
-                    one.person.body,
-                )
+                return None
+            sighting = Sighting(
+                at=at,
+                index=0,
+                mask=Rle.encode(small),
+                quality=one.quality,
+                x=one.person.body.x * self._scale,
+                y=one.person.body.y * self._scale,
+                reach=one.person.body.reach * self._scale,
+                colour=appearance(image, mask),
             )
-        return finds
+            return Find(sighting, Rle.encode(mask), one.person.body)
+
+        softs = self.finder.each(snapped, seen)
+        owned = _share([soft * s.quality for soft, s in zip(softs, seen, strict=True)])
+        finds = self.finder.each(lambda three: described(*three), zip(softs, owned, seen, strict=True))
+        there = [find for find in finds if find is not None]
+        return [replace(f, sighting=replace(f.sighting, index=k)) for k, f in enumerate(there)]
 
 
 def _share(weights: Sequence[NDArray[np.float32]]) -> list[BoolMask]:

@@ -6,6 +6,7 @@ Network: BlazePose GHUM full with its person segmentation head (arXiv:2006.10204
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -41,12 +42,21 @@ class Person:
 
 
 def segment(
-    picture: WorkingImage, network: Network, *, bodies: Sequence[Body], least: float, device: torch.device
+    picture: WorkingImage,
+    network: Network,
+    *,
+    bodies: Sequence[Body],
+    least: float,
+    device: torch.device,
+    crew: Executor,
 ) -> list[Person | None]:
-    """One answer for each body; None where presence is below `least` or the mask is empty within the picture."""
-    people: list[Person | None] = []
-    for first in range(0, len(bodies), _BATCH):
-        part = bodies[first : first + _BATCH]
+    """One answer for each body; None where presence is below `least` or the mask is empty within the picture.
+
+    On a CPU each body is a task of its own for `crew`, elsewhere batches are.
+    """
+
+    def answers(part: Sequence[Body]) -> list[Person | None]:
+        people: list[Person | None] = []
         maps = [square_to_picture(b, _SIZE) for b in part]
         batch = np.stack([_cut(picture, m) for m in maps]).astype(np.float32) / 255.0
         landmarks, presence, logits = (v.cpu().numpy() for v in network(torch.from_numpy(batch).to(device)))
@@ -57,7 +67,11 @@ def segment(
                 if enough
                 else None
             )
-    return people
+        return people
+
+    size = 1 if device.type == "cpu" else _BATCH
+    parts = [bodies[first : first + size] for first in range(0, len(bodies), size)]
+    return [one for people in crew.map(answers, parts) for one in people]
 
 
 def _centres(mapping: NDArray[np.float64]) -> NDArray[np.float64]:
