@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
 import cv2
+import numpy
+import scipy
 import torch
 
 __all__ = ["ahead", "shared_cores", "side_by_side"]
@@ -81,28 +87,54 @@ def side_by_side(streams: Sequence[Iterator[_Item]], *, most: int = 4) -> Genera
 
 @contextmanager
 def shared_cores(ways: int = 2) -> Iterator[None]:
-    """Let torch and OpenCV use their part of the cores each time they are called, as `ways` threads call them at once.
+    """Let torch, OpenCV and numpy use their part of the cores each time they are called: `ways` threads call at once.
 
     Their own threads wait for one another at every step: two callers with one core each are far ahead of one with two.
     The numbers are the whole process's: whoever enters first keeps what was, and it comes back when the last has left.
     """
+    pools = _pools()
     with _CHANGING:
-        _WHOLE.append(_WHOLE[0] if _WHOLE else (torch.get_num_threads(), cv2.getNumThreads()))
-        _allow(*(max(1, many // ways) for many in _WHOLE[0]))
+        _WHOLE.append(_WHOLE[0] if _WHOLE else [pool.many() for pool in pools])
+        for pool, many in zip(pools, _WHOLE[0], strict=True):
+            pool.allow(max(1, many // ways))
     try:
         yield
     finally:
         with _CHANGING:
             whole = _WHOLE.pop()
             if not _WHOLE:
-                _allow(*whole)
+                for pool, many in zip(pools, whole, strict=True):
+                    pool.allow(many)
 
 
 _CHANGING = threading.Lock()
-_WHOLE: list[tuple[int, int]] = []
-"""Threads of torch and of OpenCV before anybody shared them, once for everybody who does."""
+_WHOLE: list[list[int]] = []
+"""Threads of each pool before anybody shared them, once for everybody who does."""
 
 
-def _allow(threads: int, pool: int) -> None:
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(pool)
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Threads of a library's own."""
+
+    many: Callable[[], int]
+    allow: Callable[[int], object]
+
+
+@cache
+def _pools() -> tuple[_Pool, ...]:
+    """Those of torch, of OpenCV, and of the OpenBLAS in the wheels of numpy and scipy, where they have one.
+
+    OpenBLAS has no other way to be told once it is there; its threads wait for the next product in a busy loop.
+    """
+    found = [_Pool(torch.get_num_threads, torch.set_num_threads), _Pool(cv2.getNumThreads, cv2.setNumThreads)]
+    for package in (numpy, scipy):
+        folder = Path(str(package.__file__)).parents[1] / f"{package.__name__}.libs"
+        for file in sorted(folder.glob("libscipy_openblas*")):
+            library = ctypes.CDLL(str(file))
+            for ending in ("64_", ""):
+                many = getattr(library, f"scipy_openblas_get_num_threads{ending}", None)
+                allow = getattr(library, f"scipy_openblas_set_num_threads{ending}", None)
+                if many is not None and allow is not None:
+                    found.append(_Pool(many, allow))
+                    break
+    return tuple(found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
-from vimatte.engine.threads import ahead, shared_cores, side_by_side
+from vimatte.engine.threads import _pools, ahead, shared_cores, side_by_side
 
 
 def _threads() -> list[str]:
@@ -129,3 +131,22 @@ def test_cores_are_shared_once_and_given_back_by_the_last() -> None:
     finally:
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def test_every_librarys_threads_are_told() -> None:
+    pools = _pools()
+    before = [pool.many() for pool in pools]
+    try:
+        for pool in pools:
+            pool.allow(4)
+        with shared_cores():
+            assert [pool.many() for pool in pools] == [2] * len(pools)
+        assert [pool.many() for pool in pools] == [4] * len(pools)
+    finally:
+        for pool, many in zip(pools, before, strict=True):
+            pool.allow(many)
+
+
+@pytest.mark.skipif(not any(Path(np.__file__).parents[1].glob("numpy.libs/*openblas*")), reason="another BLAS")
+def test_numpys_threads_are_found() -> None:
+    assert len(_pools()) >= 3
