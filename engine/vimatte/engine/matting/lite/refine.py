@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
@@ -23,8 +24,10 @@ TILE = 64
 """Side of what is decided on at once, in the plate's pixels."""
 _UNSURE = 0.01
 """Coarse alphas within this of 0 and 1 are kept."""
-_AT_ONCE = 48
-"""Tiles in one batch."""
+_AT_ONCE = 16
+"""Tiles in one batch: more do not stay in the processor's cache."""
+_JOINED = 4
+"""Tiles beside one another are worked on as one, up to so many: what surrounds them is looked at once."""
 
 
 def refined(fine: Fine, picture_3HW: Tensor, logits_P1hw: Tensor, context_PChw: Tensor) -> Tensor:
@@ -94,25 +97,38 @@ def _enlarged(x_PChw: Tensor, strip: _Strip, *, scale: int) -> Tensor:
 
 
 def _unsure(own_PHW: Tensor, strip: _Strip, *, width: int, reach: int) -> list[_Tile]:
-    """Tiles in which, or right beside which, somebody's alpha is neither 0 nor 1."""
+    """Tiles in which, or right beside which, somebody's alpha is neither 0 nor 1; neighbours are joined."""
     core = own_PHW[:, strip.first - strip.top : strip.last - strip.top]
     unsure_PW = ((core > _UNSURE) & (core < 1 - _UNSURE)).any(dim=1)
-    wide = min(width, TILE + 2 * reach)
+    firsts = range(0, width, TILE)
+    beside = [unsure_PW[:, max(0, x - reach // 2) : min(x + TILE, width) + reach // 2].any(dim=1) for x in firsts]
     tiles = []
-    for first in range(0, width, TILE):
-        last = min(first + TILE, width)
-        hit = unsure_PW[:, max(0, first - reach // 2) : last + reach // 2].any(dim=1)
-        left = min(max(0, first - reach), width - wide)
-        tiles += [_Tile(row, first, last, left, left + wide) for row in hit.nonzero()[:, 0].tolist()]
-    return tiles
+    for row, hits in enumerate(torch.stack(beside, dim=1).tolist()):
+        first = 0
+        while first < len(hits):
+            if not hits[first]:
+                first += 1
+                continue
+            last = first + 1
+            while last < len(hits) and hits[last] and last - first < _JOINED:
+                last += 1
+            tiles.append(_tile(row, first * TILE, min(last * TILE, width), width=width, reach=reach))
+            first = last
+    return sorted(tiles, key=lambda t: t.right - t.left)
+
+
+def _tile(row: int, first: int, last: int, *, width: int, reach: int) -> _Tile:
+    """Columns with what surrounds them; tiles of as many columns look at as many, moved inwards at the plate's ends."""
+    wide = min(width, -(-(last - first) // TILE) * TILE + 2 * reach)
+    left = min(max(0, first - reach), width - wide)
+    return _Tile(row, first, last, left, left + wide)
 
 
 def _correct(
     fine: Fine, logits_PHW: Tensor, tiles: list[_Tile], rows_3HW: Tensor, coarse_P2HW: Tensor, context_PChw: Tensor
 ) -> None:
     """Add the fine network's corrections to a strip's logits, in place."""
-    for start in range(0, len(tiles), _AT_ONCE):
-        batch = tiles[start : start + _AT_ONCE]
+    for batch in _batches(tiles):
         found = fine(
             torch.stack([rows_3HW[:, :, t.left : t.right] for t in batch]),
             torch.stack([coarse_P2HW[t.row, :, :, t.left : t.right] for t in batch]),
@@ -121,3 +137,10 @@ def _correct(
         for tile, correction in zip(batch, found, strict=True):
             into = logits_PHW[tile.row, :, tile.first : tile.last]
             into += correction[0, :, tile.first - tile.left : tile.last - tile.left]
+
+
+def _batches(tiles: list[_Tile]) -> Iterator[list[_Tile]]:
+    """Tiles of one width together."""
+    for wide, alike in groupby(tiles, key=lambda t: t.right - t.left):
+        together, many = list(alike), max(1, _AT_ONCE * TILE // wide)
+        yield from (together[start : start + many] for start in range(0, len(together), many))
