@@ -210,6 +210,18 @@ def test_a_picture_that_cannot_be_read_says_so_after_the_frames_before_it() -> N
     assert set(threading.enumerate()) <= before
 
 
+def test_frames_of_large_plates_are_made_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shot, tracks = _crossing()
+    model = Lite()
+    threaded = next(model.mattes(shot, tracks, shot.frames.numbers)).alphas
+    monkeypatch.setattr("vimatte.engine.matting.lite.model._LARGE", tracks.width * tracks.height - 1)
+    before = set(threading.enumerate())
+    stream = model.mattes(shot, tracks, shot.frames.numbers)
+    assert np.array_equal(next(stream).alphas, threaded)
+    assert set(threading.enumerate()) <= before
+    stream.close()
+
+
 def test_leaving_early_leaves_no_thread() -> None:
     shot, tracks = _crossing()
     before = set(threading.enumerate())

@@ -113,10 +113,10 @@ def run_job(job: MatteJob, *, model: MattingModel | None = None) -> Generator[Ev
     exceptions are faults of the program.
     """
     started = time.monotonic()
-    keep_freed_memory()
     device = choose_device(job.device)
     shot, frames = open_for_mattes(job, device)
     with shot:
+        keep_freed_memory(pixels=shot.info.width * shot.info.height)
         pattern = pattern_of(job, shot)
         yield Planned(lines=plan_lines(job, shot, pattern, frames=frames, device=device, model=model))
         yield from (Warned(message=w) for w in shot_warnings(shot))
@@ -141,9 +141,9 @@ def run_tracking(job: MatteJob, folder: Path) -> Generator[Event]:
             f"{folder} is already there; type --resume to keep it when it was made by the same options, --overwrite to "
             "replace it, or another --out."
         )
-    keep_freed_memory()
     device = choose_device(job.device)
     with _open(job, device, frames=job.frames) as shot:
+        keep_freed_memory(pixels=shot.info.width * shot.info.height)
         yield from (Warned(message=w) for w in shot_warnings(shot))
         yield from ready_tracks(shot, job, folder, device=device)
         files = {"tracks": str(folder)}

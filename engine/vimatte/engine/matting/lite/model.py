@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from vimatte.engine.windows import Window, needed_numbers, windows
 
 __all__ = ["Lite"]
 
+_Item = TypeVar("_Item")
 _LONG_SIDE = 1100
 """The coarse network sees the plate at its size divided by a whole number, so that it is no longer than this."""
 _ALIGNED = 16
@@ -44,6 +46,8 @@ _SOFT = 0.05
 _GROW = 1
 _PULL = 0.05
 """What the closed form is given: `refine.polish`."""
+_LARGE = 4_000_000
+"""Pixels of a plate from which frames are made one after the other."""
 _INSTEAD = "--proxy 2 for mattes at half the size"
 
 
@@ -113,7 +117,9 @@ class Lite:
         """Yield the mattes of `frames` (ascending), one row for every id of `tracks.ids`, zeros where absent."""
         check_sizes(shot, tracks)
         # Three frames are under way, each on its thread: looked at, decided, polished.
-        with shared_cores(), closing(ahead(self._decided(shot, tracks, frames))) as decided:
+        large = tracks.width * tracks.height > _LARGE
+        cores = nullcontext() if large else shared_cores()
+        with cores, closing(_beside(self._decided(shot, tracks, frames), large=large)) as decided:
             for one in decided:
                 yield MatteFrame(number=one.number, ids=tracks.ids, alphas=_polished(one, tracks))
 
@@ -121,7 +127,8 @@ class Lite:
         """Say who is where on `frames`, as the networks have it."""
         available = shot.frames.numbers
         near = needed_numbers(available, frames, 1)
-        with closing(ahead(self._near(shot, tracks, near))) as second:
+        large = tracks.width * tracks.height > _LARGE
+        with closing(_beside(self._near(shot, tracks, near), large=large)) as second:
             for window in windows(second, available=available, wanted=frames, radius=1):
                 yield self._last(window)
 
@@ -175,6 +182,11 @@ class Lite:
             context, logits = self._network.third(x, frame.seen, frame.people, within=within)
             alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
         return _Decided(window.number, frame.ids, frame.picture_3HW, alphas.cpu())
+
+
+def _beside(items: Generator[_Item], *, large: bool) -> Generator[_Item]:
+    """On a thread of its own, but for large plates: of those one frame at a time is what memory has room for."""
+    return items if large else ahead(items)
 
 
 def _polished(decided: _Decided, tracks: TrackSet) -> NDArray[np.float32]:
