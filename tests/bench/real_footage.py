@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from vimatte.ocio.readers import open_clip
@@ -52,12 +53,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(CLIPS), metavar="NAME")
     parser.add_argument("--frames", type=int, help="only the first N frames")
     asked, more = parser.parse_known_args()
-    print("| clip | people | found | frames | s/frame find+follow | s/frame matte | peak MB |")
-    print("|---|---|---|---|---|---|---|")
+    print("| clip | people | found | frames | s/frame find | follow | matte and write | in all | frames/s | peak MB |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.names:
         clip, people = CLIPS[name]
         if not clip.exists():
-            print(f"| {name} | {people} | (footage not here) | | | | |")
+            print(f"| {name} | {people} | (footage not here) | | | | | | | |")
             continue
         out = asked.out / name / "layers.exr"
         command = [
@@ -70,15 +71,21 @@ def main() -> None:
             command += ["--frames", f"{numbers[0]}-{numbers[-1]}"]
         code, seconds, memory, events = run(command)
         if code:
-            print(f"| {name} | {people} | failed: {events[-1]['message'] if events else code} | | | | |", flush=True)
+            said = events[-1]["message"] if events else code
+            print(f"| {name} | {people} | failed: {said} | | | | | | | |", flush=True)
             continue
         times = {e["event"] + e.get("phase", ""): e.get("at") for e in events}
         names = next(e["names"] for e in events if e["event"] == "tracks")
         frames = events[-1]["frames"]
-        track, matte = times["tracks"], times.get("phasepreview", seconds) - times["tracks"]
+        ended = events[-1]["at"]
+        tracked, mattes = times["tracks"], times.get("phasepreview", ended)
+        parts = [times.get("phasepropagate", tracked), tracked, mattes]
+        find, follow, matte = ((end - start) / frames for start, end in pairwise([0.0, *parts]))
+        # The preview is asked for to be looked at; what a frame costs is all else, from the start of the program.
+        whole = seconds - (ended - mattes)
         print(
-            f"| {name} | {people} | {len(names)} | {frames} | {track / frames:.2f} | {matte / frames:.2f} "
-            f"| {memory:.0f} |",
+            f"| {name} | {people} | {len(names)} | {frames} | {find:.2f} | {follow:.2f} | {matte:.2f} "
+            f"| {whole / frames:.3f} | {frames / whole:.2f} | {memory:.0f} |",
             flush=True,
         )
 
