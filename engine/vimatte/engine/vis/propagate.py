@@ -28,6 +28,8 @@ __all__ = ["SETTINGS", "propagate", "settings"]
 SETTINGS: Mapping[str, str | int | float] = {"propagation": "classical 1", "propagation_long_side": 960}
 """What changes a mask that is carried without weights."""
 
+_HALVED_ABOVE = 640
+"""Long side of working copies above which the network sees them halved where people were found."""
 Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
@@ -67,7 +69,7 @@ def propagate(
     width, height = shot.info.width, shot.info.height
     _check(anchors, width, height)
     frames = _frames(shot, copies, long_side=int(SETTINGS["propagation_long_side"]))
-    judged = _judged(carrier, frames, device=device)
+    judged = _judged(carrier, frames, exact=exact, device=device)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
         for number in sorted(anchors[one]):
@@ -110,15 +112,19 @@ def _frames(shot: Shot, copies: WorkingFrames | None, *, long_side: int) -> Work
     return copies if copies is not None and fit else WorkingFrames(shot, long_side=long_side)
 
 
-def _judged(carrier: Carrier, frames: WorkingFrames, *, device: str) -> Callable[[], Judge | None]:
-    """Make what has the last word in a sweep: nothing, or the network."""
+def _judged(carrier: Carrier, frames: WorkingFrames, *, exact: bool, device: str) -> Callable[[], Judge | None]:
+    """Make what has the last word in a sweep: nothing, or the network.
+
+    People who were found are found again every few frames: there half the size does, for a quarter of the time.
+    """
     if carrier == "classical":
         return lambda: None
     from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import open_network
 
     network = open_network(device)
-    return lambda: judge.Judge(network, height=frames.height, width=frames.width, device=device)
+    shrink = 1 if exact or max(frames.width, frames.height) <= _HALVED_ABOVE else 2
+    return lambda: judge.Judge(network, height=frames.height, width=frames.width, shrink=shrink, device=device)
 
 
 class _Known(Mapping[int, Mapping[int, Probability | None]]):
