@@ -12,7 +12,7 @@ import click
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.registry import MATTING
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION
-from vimatte.engine.vis.carriers import CARRIERS
+from vimatte.engine.vis.carriers import CARRIER, CARRIERS
 from vimatte.ocio.compressions import COMPRESSIONS
 
 __all__ = ["EXIT_CODES", "box", "finding", "names_of", "opening", "output", "point", "reading", "reporting"]
@@ -88,9 +88,8 @@ def finding(function: _F) -> _F:
         click.option(
             "--propagate",
             type=click.Choice(CARRIERS),
-            default="classical",
-            show_default=True,
-            help="Who carries masks to the frames between: classical, or lite, a network (young: docs/model_cards).",
+            help="Who carries masks to the frames between: lite, a network, or classical, quicker and less exact; "
+            f"default: {CARRIER}.",
         ),
         click.option(
             "--clean-edges",

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.vis.backend import MIN_AREA, MIN_DURATION, VisOptions
-from vimatte.engine.vis.carriers import CARRIERS, Carrier
+from vimatte.engine.vis.carriers import CARRIER, CARRIERS, Carrier
 from vimatte.engine.vis.choose import choose_finder
 from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
@@ -55,8 +55,8 @@ class MatteJob:
     """Folder of the people finder's weights; None for those in the cache."""
     prompt: str | None = None
     """What to find or where: a text for `sam3`, a class, boxes and clicks for `sam2`."""
-    propagate: Carrier = "classical"
-    """Who carries masks to the frames between."""
+    propagate: Carrier | None = None
+    """Who carries masks to the frames between; None: `vis.carriers.CARRIER`, where masks are carried by us."""
     clean_edges: bool = False
     """Outline found people again, with MobileSAM, on the frames they are followed from."""
     max_instances: int | None = None
@@ -91,7 +91,8 @@ class MatteJob:
         for name, kind in (("depth", Depth), ("layers", Layers), ("missing", Missing)):
             _one_of(name, getattr(self, name), get_args(kind))
         _one_of("compression", self.compression, COMPRESSIONS)
-        _one_of("propagate", self.propagate, CARRIERS)
+        if self.propagate is not None:
+            _one_of("propagate", self.propagate, CARRIERS)
         if self.resume and self.overwrite:
             raise ConfigError("--resume keeps frames and --overwrite replaces them: give one of the two.")
         if self.masks is not None and self.tracks is not None:
@@ -123,7 +124,7 @@ class MatteJob:
             detect_every=self.detect_every,
             weights=None if self.weights is None else str(self.weights),
             prompt=self.prompt,
-            propagation=self.propagate,
+            propagation=self.propagate or CARRIER,
             clean_edges=self.clean_edges,
         )
 

@@ -225,7 +225,7 @@ def _finding(job: MatteJob, writing: _Writing) -> tuple[str, ...]:
         value = getattr(job, key)
         if value is not None:
             args += [f"--{key.replace('_', '-')}", str(value)]
-    if job.propagate != "classical":
+    if job.propagate is not None:
         args += ["--propagate", job.propagate]
     return (*args, *(["--clean-edges"] if job.clean_edges else []))
 

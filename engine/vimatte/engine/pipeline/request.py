@@ -12,6 +12,7 @@ from vimatte.engine.job import MatteJob
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis import refine_keys
 from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
+from vimatte.engine.vis.carriers import CARRIED, CARRIER
 from vimatte.engine.vis.propagate import settings
 from vimatte.engine.weights import weight_set
 
@@ -41,8 +42,8 @@ def tracks_digest(shot: ClipShot, job: MatteJob, backend: VisBackend, keys: KeyM
     }
     if job.clean_edges:
         facts["clean_edges"] = {**refine_keys.SETTINGS, "weights": weight_set("mobile_sam").files[0].sha256}
-    if job.propagate != "classical":
-        facts["propagate"] = settings(job.propagate)
+    if backend.name in CARRIED:
+        facts["propagate"] = settings(job.propagate or CARRIER)
     if isinstance(backend, UsesCheckpoint):
         facts["weights"] = backend.checkpoint(job.vis_options("cpu")).digest
         facts["prompt"] = job.prompt

@@ -14,6 +14,7 @@ from vimatte.engine.pipeline.request import tracks_digest
 from vimatte.engine.registry import VIS
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import KeyMasks, UsesCheckpoint, VisBackend
+from vimatte.engine.vis.carriers import CARRIED, CARRIER
 from vimatte.engine.vis.choose import MODEL_TYPES
 from vimatte.engine.vis.mask_files import load_masks
 from vimatte.engine.vis.propagate import settings
@@ -31,13 +32,13 @@ def open_backend(job: MatteJob) -> VisBackend:
                 f"--clean-edges is for people that 'blazepose' finds, here it is '{backend.name}'; leave it out."
             )
         locate("mobile_sam")
-    if job.propagate != "classical":
-        if backend.name not in ("blazepose", "masks"):
-            raise ConfigError(
-                f"--propagate {job.propagate} is for masks that are given or that 'blazepose' finds, here the people "
-                f"finder is '{backend.name}'; leave it out."
-            )
-        settings(job.propagate)
+    if backend.name in CARRIED:
+        settings(job.propagate or CARRIER)
+    elif job.propagate is not None:
+        raise ConfigError(
+            f"--propagate {job.propagate} is for masks that are given or that 'blazepose' finds, here the people "
+            f"finder is '{backend.name}'; leave it out."
+        )
     if isinstance(backend, UsesCheckpoint):
         backend.checkpoint(job.vis_options("cpu"))
         return backend

@@ -11,7 +11,7 @@ from vimatte.engine.events import Progress, Warned
 from vimatte.engine.masks import Rle
 from vimatte.engine.shot import Shot
 from vimatte.engine.tracks import TrackSet
-from vimatte.engine.vis.carriers import Carrier
+from vimatte.engine.vis.carriers import CARRIER, Carrier
 
 __all__ = ["MIN_AREA", "MIN_DURATION", "KeyMasks", "Tracking", "UsesCheckpoint", "VisBackend", "VisOptions", "Weights"]
 
@@ -65,7 +65,7 @@ class VisOptions:
     """Folder of the weights, for backends that `UsesCheckpoint`; None for those in the cache."""
     prompt: str | None = None
     """What to find or where, for backends that `UsesCheckpoint`: 'red car'; None for people."""
-    propagation: Carrier = "classical"
+    propagation: Carrier = CARRIER
     """Who carries masks to the frames between (`masks` and `blazepose` only)."""
     clean_edges: bool = False
     """Outline found people again, with MobileSAM, on the frames they are followed from (`blazepose` only)."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["CARRIERS", "Carrier"]
+__all__ = ["CARRIED", "CARRIER", "CARRIERS", "Carrier"]
 
 Carrier = Literal["classical", "lite"]
-"""Without learned weights, or by the network that comes with the program."""
+"""Layers alone, without learned weights; or layers with the network that comes with the program."""
 CARRIERS: tuple[Carrier, ...] = ("classical", "lite")
+CARRIER: Carrier = "lite"
+"""Where nobody asks for one."""
+CARRIED = ("blazepose", "masks")
+"""People finders that let it be chosen."""

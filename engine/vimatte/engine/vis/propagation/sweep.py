@@ -21,7 +21,6 @@ from vimatte.engine.vis.propagation.order import FrontOrder
 from vimatte.engine.vis.propagation.plate import Plate
 from vimatte.engine.vis.propagation.rim import looseness, tightened
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask
-from vimatte.engine.vis.propagation.wholes import make_whole
 
 __all__ = ["Claims", "Judge", "Known", "Planes", "Tracker", "sweep"]
 
@@ -217,9 +216,7 @@ class Tracker:
                 mismatch[one][window] = np.minimum(moved.mismatch / _STRANGE, 1.0)
         usual = {one: max(layer.area, 1.0) for one, layer in self._layers.items()}
         lost = frozenset(one for one, layer in self._layers.items() if layer.seen.sum() < _LOST * usual[one])
-        said = judge.decide(now, Claims(seen, shape, mismatch, agree, lost))
-        whole = make_whole(np.stack([said[one] for one in seen]), np.array([usual[one] for one in seen]))
-        planes = dict(zip(seen, whole, strict=True))
+        planes = judge.decide(now, Claims(seen, shape, mismatch, agree, lost))
         decided = [
             (window, {one: (planes[one][window], moved) for one, (_, moved) in result.items()})
             for window, result in groups
