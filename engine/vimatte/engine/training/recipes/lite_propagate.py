@@ -202,9 +202,9 @@ def _clips(network: PropagateNet, batch: Batch) -> Iterator[_Clip]:
 def lite_propagate() -> Recipe:
     """`lite.propagate`, ours.
 
-    vimatte train lite-propagate --data DIR --start imagenet --out OUT
+    vimatte train lite-propagate --data DIR --start FILE --out OUT
 
-    The weights that ship are the average after 1,000 of these steps; docs/model_cards/lite_propagate.md has data, hours
+    The weights that ship are the average after 800 of these steps; docs/model_cards/lite_propagate.md has data, hours
     and figures.
     """
     return Recipe(
@@ -229,5 +229,5 @@ def lite_propagate() -> Recipe:
         ema=0.997,
         frozen=tuple(f"encoder.features.{k}" for k in range(4)),
         paces={"encoder": 0.2},
-        start="torchvision's MobileNetV2, trained on ImageNet",
+        start="an earlier network of the same parts, which began with torchvision's MobileNetV2 of ImageNet",
     )
