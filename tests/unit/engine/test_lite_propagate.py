@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from vimatte.engine.lite.propagate.judge import Judge, odds, of_the_known, shares
-from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet
+from vimatte.engine.lite.propagate.judge import Judge, of_the_known, shares
+from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet, odds
 from vimatte.engine.lite.propagate.weights import open_network
 from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.testing.shots import MemoryShot
@@ -93,7 +93,7 @@ def test_who_is_not_met_has_no_pixel_and_shares_sum_to_one() -> None:
 
 def test_odds_are_what_shares_come_from() -> None:
     mask = torch.tensor([[0.7, 0.02, 0.0], [0.1, 0.9, 0.0]])[:, None]
-    torch.testing.assert_close(shares(odds(mask))[1:].exp(), mask, atol=2e-3, rtol=0)
+    torch.testing.assert_close(shares(odds(mask, doubt=1e-3))[1:].exp(), mask, atol=2e-3, rtol=0)
 
 
 def test_people_in_another_order_get_the_same_masks(network: PropagateNet) -> None:
@@ -123,7 +123,7 @@ def test_a_judge_that_changes_nothing_keeps_every_pixel(
     judge.remember(pictures[0], {3: masks[0].astype(np.float32)}, given=True)
 
     def agrees(frame: Features, memory: list[Memory], prior: Prior) -> Decoded:
-        return Decoded(odds(prior.seen_NHW), prior.seen_NHW)
+        return Decoded(odds(prior.seen_NHW, doubt=1e-3), prior.seen_NHW)
 
     monkeypatch.setattr(network, "forward", agrees)
     found = judge.decide(pictures[1], claims(p3=masks[1]))
@@ -160,7 +160,7 @@ def test_who_was_lost_gets_the_part_of_another_that_looks_like_them(
     judge.remember(picture, {1: left.astype(np.float32), 2: right.astype(np.float32)}, given=True)
 
     def agrees(frame: Features, memory: list[Memory], prior: Prior) -> Decoded:
-        return Decoded(odds(prior.seen_NHW), prior.seen_NHW)
+        return Decoded(odds(prior.seen_NHW, doubt=1e-3), prior.seen_NHW)
 
     def looks(frame: Features, memory: list[Memory]) -> torch.Tensor:
         return torch.from_numpy(np.stack([left, right])[:, :: 4 * shrink, :: 4 * shrink].astype(np.float32))

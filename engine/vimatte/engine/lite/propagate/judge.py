@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from vimatte.engine.device import inference
-from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet
+from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet, odds
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.vis.propagation.soft import Probability
 from vimatte.engine.vis.propagation.sweep import Claims, Planes
 
-__all__ = ["SETTINGS", "Judge", "View", "odds", "of_the_known", "shares"]
+__all__ = ["SETTINGS", "Judge", "View", "ask", "of_the_known", "shares"]
 
 SETTINGS: Mapping[str, str | int | float] = {
     "lite_given": 4,
@@ -44,6 +44,7 @@ _SURE = 12.0
 _NOBODY = -30.0
 """Logit of those who have not been met."""
 _LEAST = 1e-3
+"""Doubt of claims when they are taken as log odds."""
 
 
 class Judge:
@@ -129,9 +130,8 @@ class Judge:
 
     def _said(self, frame: Features, memory: Sequence[Memory], prior: Prior, claims: Planes, view: View) -> Planes:
         """Ask the network; claims at their own size are changed by as much as it changes them at its size."""
-        found: Decoded = self._network(frame, memory, prior)
-        known_N = torch.stack([m.known_N for m in memory]).amax(dim=0)
-        return self._changed(claims, prior, view, logits_NHW=of_the_known(found.logits_NHW, known_N))
+        logits, _, _ = ask(self._network, frame, memory, prior)
+        return self._changed(claims, prior, view, logits_NHW=logits)
 
     def _split(self, said: Planes, lost: frozenset[int], looks_NHW: NDArray[np.float32], view: View) -> Planes:
         """Give a part of somebody that stands apart to who was lost, if it looks more like them.
@@ -222,11 +222,12 @@ class Judge:
 
     def _changed(self, claims: Planes, prior: Prior, view: View, *, logits_NHW: Tensor) -> Planes:
         ids = sorted(claims)
-        change = (logits_NHW.clamp(-_SURE, _SURE) - odds(prior.seen_NHW))[[self._people.index(one) for one in ids]]
+        rows = [self._people.index(one) for one in ids]
+        change = (logits_NHW.clamp(-_SURE, _SURE) - odds(prior.seen_NHW, doubt=_LEAST))[rows]
         large = functional.interpolate(change[:, None], scale_factor=2.0 * self._shrink, mode="bilinear")[:, 0]
         own = torch.from_numpy(np.stack([claims[one][view.window] for one in ids])).to(self._device)
         _, height, width = own.shape
-        masks = shares(odds(own) + large[:, :height, :width])[1:].exp().cpu().numpy()
+        masks = shares(odds(own, doubt=_LEAST) + large[:, :height, :width])[1:].exp().cpu().numpy()
         out = {one: claims[one].copy() for one in ids}
         for one, mask in zip(ids, masks, strict=True):
             out[one][view.window] = mask
@@ -261,6 +262,15 @@ class View:
         return rows and self.left <= other.left and other.right <= self.right
 
 
+def ask(
+    network: PropagateNet, frame: Features, memory: Sequence[Memory], prior: Prior
+) -> tuple[Tensor, Decoded, Tensor]:
+    """Logits of everybody on a frame, what they come from, and (n,) 1 for those whom some frame remembered knows."""
+    found: Decoded = network(frame, memory, prior)
+    known_N = torch.stack([m.known_N for m in memory]).amax(dim=0)
+    return of_the_known(found.logits_NHW, known_N), found, known_N
+
+
 def of_the_known(logits_NHW: Tensor, known_N: Tensor) -> Tensor:
     """Logits of those whom some frame remembered knows (1); the others have no pixel."""
     return torch.where(known_N[:, None, None] > 0, logits_NHW, _NOBODY)
@@ -269,12 +279,6 @@ def of_the_known(logits_NHW: Tensor, known_N: Tensor) -> Tensor:
 def shares(logits_NHW: Tensor) -> Tensor:
     """(n + 1, h, w) log shares of the background, then of everybody: a softmax with a logit of 0 for the background."""
     return torch.cat([torch.zeros_like(logits_NHW[:1]), logits_NHW]).log_softmax(dim=0)
-
-
-def odds(mask_NHW: Tensor) -> Tensor:
-    """(n, h, w) log odds of masks against the background, the inverse of `shares`."""
-    rest = (1.0 - mask_NHW.sum(dim=0, keepdim=True)).clamp(0.0, 1.0)
-    return (mask_NHW.clamp(0.0, 1.0) + _LEAST).log() - (rest + _LEAST).log()
 
 
 def _with_room(memory: Memory, more: int) -> Memory:
@@ -288,5 +292,4 @@ def _with_room(memory: Memory, more: int) -> Memory:
         value_NVM=longer(memory.value_NVM),
         known_N=longer(memory.known_N),
         look_NC=longer(memory.look_NC),
-        size_N=longer(memory.size_N),
     )

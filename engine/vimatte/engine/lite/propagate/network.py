@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from vimatte.engine.lite.encoder import MobileNetV2
 
-__all__ = ["Decoded", "Features", "Memory", "Prior", "PropagateNet"]
+__all__ = ["Decoded", "Features", "Memory", "Prior", "PropagateNet", "odds"]
 
 _KEYS = 64
 _LOOKS = 64
@@ -82,8 +82,6 @@ class Memory:
     """1 where the masks say of somebody where they are, or that they are not there; 0 where nothing is known."""
     look_NC: Tensor
     """Sum of the features in each mask."""
-    size_N: Tensor
-    """Sum of each mask, in places."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +150,6 @@ class PropagateNet(nn.Module):
             value_NVM=value.flatten(2),
             known_N=known_N,
             look_NC=torch.einsum("nhw,chw->nc", cover, look[0]),
-            size_N=cover.sum(dim=(1, 2)),
         )
 
     def forward(self, frame: Features, memory: Sequence[Memory], prior: Prior) -> Decoded:
@@ -183,7 +180,8 @@ class PropagateNet(nn.Module):
         x = self.mix4(torch.cat([torch.relu(x), hints], dim=1))
         x = _twice(self.down2(x)) + self.skip2(frame.f2_1CHW)
         x = self.mix2(torch.cat([torch.relu(x), seen2, _others(seen2), unsure2], dim=1))
-        known = self.believe[0] * _odds(seen2) + self.believe[1] * _odds(_twice(matched4))
+        remembered = odds(_twice(matched4)[:, 0], doubt=_DOUBT)
+        known = self.believe[0] * odds(prior.seen_NHW, doubt=_DOUBT) + self.believe[1] * remembered
         return Decoded(x[:, 0] + known, matched4[:, 0])
 
     def alike(self, frame: Features, memory: Sequence[Memory]) -> Tensor:
@@ -263,11 +261,11 @@ def _told_apart(matched_N1HW: Tensor, place_N1HW: Tensor) -> Tensor:
     return weighed * (matched_N1HW.sum(dim=0) / weighed.sum(dim=0).clamp_min(1e-4)).clamp_max(1.0 / _FAR)
 
 
-def _odds(share_N1HW: Tensor) -> Tensor:
-    """(n, h, w) log odds of everybody against the background, from -3 to 3."""
-    share = share_N1HW[:, 0].clamp(0.0, 1.0)
+def odds(share_NHW: Tensor, *, doubt: float) -> Tensor:
+    """(n, h, w) log odds of everybody against the background, never surer than 1 to `doubt`."""
+    share = share_NHW.clamp(0.0, 1.0)
     rest = (1.0 - share.sum(dim=0, keepdim=True)).clamp(0.0, 1.0)
-    return (share + _DOUBT).log() - (rest + _DOUBT).log()
+    return (share + doubt).log() - (rest + doubt).log()
 
 
 def _twice(x_NCHW: Tensor) -> Tensor:

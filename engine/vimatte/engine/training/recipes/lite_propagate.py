@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vimatte.engine.lite.propagate.judge import Judge, View, of_the_known, shares
-from vimatte.engine.lite.propagate.network import Decoded, Features, Memory, Prior, PropagateNet
+from vimatte.engine.lite.propagate.judge import Judge, View, ask, shares
+from vimatte.engine.lite.propagate.network import Features, Memory, Prior, PropagateNet
 from vimatte.engine.training.optim import AdamW, FixedNorm, WarmUpCosine
 from vimatte.engine.training.recipes.batch import Batch
 from vimatte.engine.training.recipes.masks import MaskChange
@@ -173,9 +173,7 @@ class _Learner(Judge):
         return [memory for memory, needed in self._memory if needed or self._wanted()]
 
     def _said(self, frame: Features, memory: Sequence[Memory], prior: Prior, claims: Planes, view: View) -> Planes:
-        found: Decoded = self._network(frame, memory, prior)
-        known_N = torch.stack([m.known_N for m in memory]).amax(dim=0)
-        logits = of_the_known(found.logits_NHW, known_N)
+        logits, found, known_N = ask(self._network, frame, memory, prior)
         self.found.append(_Found(shares(logits), found.matched_NHW, known_N))
         return self._changed(claims, prior, view, logits_NHW=logits.detach())
 

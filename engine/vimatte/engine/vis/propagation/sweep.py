@@ -26,13 +26,16 @@ __all__ = ["Claims", "Judge", "Known", "Planes", "Tracker", "sweep"]
 
 Known = Mapping[int, Mapping[int, Probability | None]]
 """Frame number -> instance id -> coverage at working size, None for absent."""
+Planes = Mapping[int, Probability]
+"""Instance id -> (h, w) of the whole picture."""
+_Decided = list[tuple[Window, dict[int, tuple[Probability, Moved]]]]
+"""What `decide` says of each group's window."""
 _LOST, _RETURN = 0.05, 0.15
 """Share of somebody's usual size below which they are lost, and from which what is surely them is their return."""
 _SURE = 0.7
+"""Probability from which it is surely them."""
 _STRANGE = 600.0
 """Squared colour distance from which a place looks like somebody else's."""
-Planes = Mapping[int, Probability]
-"""Instance id -> (h, w) of the whole picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,8 +153,9 @@ class Tracker:
         """Let known masks that are evidence only be mended, and everybody be remembered."""
         if known and not self._exact:
             mended = judge.mend(now, {one: layer.seen for one, layer in self._layers.items()})
+            absent = {one for one, mask in known.items() if mask is None}
             for one, layer in self._layers.items():
-                layer.seen = mended[one] if known.get(one, layer.seen) is not None else np.zeros_like(layer.seen)
+                layer.seen = np.zeros_like(layer.seen) if one in absent else mended[one]
                 layer.shape = np.maximum(layer.shape, layer.seen)
         judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
 
@@ -186,11 +190,10 @@ class Tracker:
             usual=usual.astype(np.float32),
             plate=self._plate.evidence(lab),
         )
-        groups = [
-            (window, decide(window, layers, scene=scene, palette=self._palette, order=self._order))
-            for window, members in _groups(present)
-            for layers in [{one: self._layers[one] for one in members}]
-        ]
+        groups: _Decided = []
+        for window, members in _groups(present):
+            layers = {one: self._layers[one] for one in members}
+            groups.append((window, decide(window, layers, scene=scene, palette=self._palette, order=self._order)))
         returned: Planes = {}
         if self._judge is not None:
             groups, returned = self._decided(now, groups, agree=motion.agree, judge=self._judge)
@@ -206,8 +209,8 @@ class Tracker:
             self._layers[one].come_back(seen, lab=lab)
 
     def _decided(
-        self, now: WorkingImage, groups: _Groups, *, agree: Probability, judge: Judge
-    ) -> tuple[_Groups, Planes]:
+        self, now: WorkingImage, groups: _Decided, *, agree: Probability, judge: Judge
+    ) -> tuple[_Decided, Planes]:
         """Put a judge's word in the place of what was decided; who was lost may have come back."""
         seen, shape, mismatch = ({one: np.zeros_like(agree) for one in sorted(self._layers)} for _ in range(3))
         for window, result in groups:
@@ -223,9 +226,6 @@ class Tracker:
         ]
         sure = {one: np.where(planes[one] > _SURE, planes[one], np.float32(0)) for one in sorted(lost)}
         return decided, {one: planes[one] for one, plane in sure.items() if plane.sum() > _RETURN * usual[one]}
-
-
-_Groups = list[tuple[Window, dict[int, tuple[Probability, Moved]]]]
 
 
 def _union(masks: Iterable[Probability | None]) -> Probability | None:
