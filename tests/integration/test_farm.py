@@ -23,7 +23,13 @@ from support.faults import write_image
 pytest.importorskip("openjd.cli", reason="openjd-cli is not installed; pip install openjd-cli")
 
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+# Workers work in float32, so that all give the same pixels: so must what is compared with them.
+ENVIRONMENT = {
+    **os.environ,
+    "VIMATTE_PRECISION": "full",
+    "OMP_NUM_THREADS": "1",
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+}
 FRAMES = list(range(1001, 1009))
 OPTIONS = ["--cryptomatte", "--preview", "--name", "1=front"]
 

@@ -25,7 +25,7 @@ def can_pack(device: torch.device) -> bool:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution for inference on the CPU; equal to torch's within float32 rounding, in any number of threads.
+    """A convolution for inference on the CPU; equal to torch's within rounding, in any number of threads.
 
     torch lays weights out anew on each call, has another way for 1x1 convolutions on one thread, where the bias is a
     pass over memory of its own, and so is the activation.
@@ -41,17 +41,20 @@ class PackedConv2d(nn.Module):
         dilation: Sequence[int],
         groups: int,
         activation: Activation = "none",
+        kind: torch.dtype = torch.float32,
     ) -> None:
+        """`kind` is what it works in, and what it gives."""
         super().__init__()
-        self._weight = weight.detach().contiguous(memory_format=torch.channels_last)
-        self._bias = None if bias is None else bias.detach()
+        self._kind = kind
+        self._weight = weight.detach().to(kind).contiguous(memory_format=torch.channels_last)
+        self._bias = None if bias is None else bias.detach().to(kind)
         self._how = (list(padding), list(stride), list(dilation), groups)
         self._activation = _FUSED[activation]
         self._packed: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (b, c, h, w), in inference mode."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        """Convolve (b, c, h, w) of any kind, in inference mode."""
+        x = x.to(self._kind).contiguous(memory_format=torch.channels_last)
         if self._packed is None:
             # Two threads may both do this the first time, to the same end.
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, list(x.shape))
@@ -61,19 +64,22 @@ class PackedConv2d(nn.Module):
         return out
 
 
-def pack(network: nn.Module) -> None:
-    """Put packed convolutions in the place of a network's own, for inference on the CPU; with ReLU6 after one, too."""
+def pack(network: nn.Module, kind: torch.dtype = torch.float32) -> None:
+    """Put packed convolutions in the place of a network's own, for inference on the CPU; with ReLU6 after one, too.
+
+    What they give is of `kind`, whatever they are given; all other parameters stay as they are.
+    """
     for name, child in list(network.named_children()):
         match list(child.children()) if isinstance(child, nn.Sequential) else [child]:
             case [nn.Conv2d() as conv, nn.ReLU6()]:
-                setattr(network, name, _packed(conv, "relu6"))
+                setattr(network, name, _packed(conv, "relu6", kind))
             case [nn.Conv2d() as conv]:
-                setattr(network, name, _packed(conv, "none"))
+                setattr(network, name, _packed(conv, "none", kind))
             case _:
-                pack(child)
+                pack(child, kind)
 
 
-def _packed(conv: nn.Conv2d, activation: Activation) -> PackedConv2d:
+def _packed(conv: nn.Conv2d, activation: Activation, kind: torch.dtype) -> PackedConv2d:
     assert not isinstance(conv.padding, str)
     return PackedConv2d(
         conv.weight,
@@ -83,4 +89,5 @@ def _packed(conv: nn.Conv2d, activation: Activation) -> PackedConv2d:
         dilation=conv.dilation,
         groups=conv.groups,
         activation=activation,
+        kind=kind,
     )

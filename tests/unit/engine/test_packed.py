@@ -39,5 +39,17 @@ def test_a_packed_network_says_what_it_said_at_any_size() -> None:
     assert sum(isinstance(m, PackedConv2d) for m in packed.modules()) == 3
 
 
+@torch.inference_mode()
+def test_in_bfloat16_it_says_nearly_the_same_and_the_rest_stays_float32() -> None:
+    torch.manual_seed(0)
+    network, packed = _Net().eval(), _Net().eval()
+    packed.load_state_dict(network.state_dict())
+    pack(packed, torch.bfloat16)
+    x = torch.randn(2, 3, 32, 48)
+    said = packed(x)
+    assert said.dtype == torch.bfloat16
+    assert 0 < (said - network(x)).abs().max() < 0.02
+
+
 def test_other_devices_are_left_as_they_are() -> None:
     assert not can_pack(torch.device("cuda"))

@@ -18,6 +18,7 @@ from vimatte.engine.job import MatteJob
 from vimatte.engine.pipeline import open_for_mattes
 from vimatte.engine.pipeline.plan import open_model, pattern_of, refuse_to_overwrite
 from vimatte.engine.pipeline.track_pass import open_backend
+from vimatte.engine.precision import VARIABLE as PRECISION
 from vimatte.ocio.frame_range import FrameRange
 
 __all__ = ["CHUNK", "FarmJob", "Needs", "Parameter", "Worker", "farm_job"]
@@ -94,8 +95,12 @@ class FarmJob:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Variables that every step runs with: a worker's own $OCIO must not decide what the submitter's did."""
-        return {} if self.job.ocio else {"OCIO": ""}
+        """Variables that every step runs with: a worker's own $OCIO must not decide what the submitter's did.
+
+        Workers differ, and a frame is to be the same on each: float32, unless the submitter's own variable says else.
+        """
+        precision = os.environ.get(PRECISION, "").strip() or "full"
+        return {PRECISION: precision, **({} if self.job.ocio else {"OCIO": ""})}
 
     @property
     def chunks(self) -> tuple[FrameRange, ...]:

@@ -25,6 +25,7 @@ from vimatte.engine.matting.lite.network import MatteNetwork, Part, People, Seen
 from vimatte.engine.matting.lite.refine import refined
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.packed import can_pack, pack
+from vimatte.engine.precision import quickest
 from vimatte.engine.refine.couple import couple
 from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
@@ -101,7 +102,7 @@ class Lite:
         self._device = device
         self._network = network.eval().to(device)
         if can_pack(torch.device(device)):
-            pack(self._network)
+            pack(self._network, quickest(device))
 
     @property
     def settings(self) -> Mapping[str, str | int | float]:
@@ -110,6 +111,7 @@ class Lite:
             "matting": self.name,
             "matting_version": 1,
             "lite.long_side": _LONG_SIDE,
+            "lite.precision": str(quickest(self._device)).removeprefix("torch."),
             "weights.lite.matte": self._sha256,
         }
 

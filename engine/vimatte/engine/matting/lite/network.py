@@ -216,9 +216,10 @@ class _Token(nn.Module):
 
     def forward(self, seen_FChw: Tensor, guidance_P2hw: Tensor, frame_P: Tensor) -> tuple[Tensor, Tensor]:
         weights = guidance_P2hw.flatten(2)
-        sums = torch.einsum("pkx,pcx->pkc", weights, seen_FChw.flatten(2)[frame_P])
-        means = sums / (weights.sum(dim=2, keepdim=True) + 1e-3)
-        scale, shift = self.spread(F.relu(self.squeeze(means.flatten(1)))).chunk(2, dim=1)
+        sums = torch.einsum("pkx,pcx->pkc", weights.to(seen_FChw.dtype), seen_FChw.flatten(2)[frame_P])
+        means = sums.to(weights.dtype) / (weights.sum(dim=2, keepdim=True) + 1e-3)
+        changes = self.spread(F.relu(self.squeeze(means.flatten(1)))).to(seen_FChw.dtype)
+        scale, shift = changes.chunk(2, dim=1)
         return 1 + scale[:, :, None, None], shift[:, :, None, None]
 
 

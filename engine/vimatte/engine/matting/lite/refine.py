@@ -36,6 +36,7 @@ def refined(fine: Fine, picture_3HW: Tensor, logits_P1hw: Tensor, context_PChw: 
     H, W = picture_3HW.shape[1:]
     scale = H // logits_P1hw.shape[2]
     detail = fine.context(context_PChw)
+    logits_P1hw = logits_P1hw.to(picture_3HW.dtype)
     out = picture_3HW.new_empty((P, H, W))
     for strip in _strips(H, reach=fine.reach):
         logits = _enlarged(logits_P1hw, strip, scale=scale)[:, 0]
