@@ -9,8 +9,6 @@ import torch
 from vimatte.engine.errors import BackendError
 from vimatte.engine.lite.propagate.network import PropagateNet
 from vimatte.engine.lite.shipped import shipped
-from vimatte.engine.packed import can_pack, pack
-from vimatte.engine.precision import quickest
 
 __all__ = ["digest", "open_network"]
 
@@ -31,7 +29,4 @@ def open_network(device: str) -> PropagateNet:
     except RuntimeError as error:
         raise BackendError(f"The weights of lite.{_NAME} are of another version; install vimatte again.") from error
     network.eval().requires_grad_(False)
-    network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if can_pack(torch.device(device)):
-        pack(network, quickest(device))
-    return network
+    return network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

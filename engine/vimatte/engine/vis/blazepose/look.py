@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vimatte.engine.precision import quickest
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.detect import Candidate, detect, thin, tiles_of
 from vimatte.engine.vis.blazepose.flatbuffer import read_graph
@@ -69,9 +68,8 @@ class Finder:
         paths = locate("blazepose")
         self._device = device
         self._crew = ThreadPoolExecutor(HANDS, thread_name_prefix="vimatte-find")
-        self._detector = Network(read_graph(paths["pose_detection.tflite"]), kind=quickest(device)).to(device)
-        # Landmarks, presence, segmentation; the heatmaps and world landmarks are not needed. In bfloat16 masks are
-        # worse by 0.01 (IoU) for a tenth of the time.
+        self._detector = Network(read_graph(paths["pose_detection.tflite"])).to(device)
+        # Landmarks, presence, segmentation; the heatmaps and world landmarks are not needed.
         self._segmenter = Network(read_graph(paths["pose_landmark_full.tflite"]), wanted=(0, 1, 2)).to(device)
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ Legend: inside, tensors are NCHW; weights are OIHW. At the edges they are NHWC a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -20,22 +20,16 @@ from vimatte.engine.vis.blazepose.flatbuffer import Graph, Op
 __all__ = ["Network"]
 
 _SAME = 0
-_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _NONE, _RELU, _RELU6 = 0, 1, 3
 _PACKED: dict[int, Activation] = {_NONE: "none", _RELU: "relu", _RELU6: "relu6"}
 _Step = Callable[..., Tensor]
 
 
 class Network(torch.nn.Module):
-    """A fixed convolutional network; in float32 equals LiteRT within rounding (see tests/unit/engine)."""
+    """A fixed convolutional network; equals LiteRT within float32 rounding (see tests/unit/engine)."""
 
-    def __init__(
-        self, graph: Graph, *, wanted: tuple[int, ...] | None = None, kind: torch.dtype = torch.float32
-    ) -> None:
-        """`wanted` are positions in the file's list of outputs; operators that only feed the others are left out.
-
-        On the CPU convolutions work in `kind`, but for the last ones: coordinates need all of float32.
-        """
+    def __init__(self, graph: Graph, *, wanted: tuple[int, ...] | None = None) -> None:
+        """`wanted` are positions in the file's list of outputs; operators that only feed the others are left out."""
         super().__init__()
         self._graph = graph
         self._outputs = graph.outputs if wanted is None else tuple(graph.outputs[i] for i in wanted)
@@ -45,7 +39,6 @@ class Network(torch.nn.Module):
             if op.output in needed:
                 kept.append(op)
                 needed.update(op.inputs)
-        self._kind, self._last = kind, _last_convolutions(kept, self._outputs)
         self._packed: dict[str, PackedConv2d] = {}
         self._steps: list[tuple[_Step, tuple[int, ...], int]] = []
         for op in reversed(kept):
@@ -74,7 +67,7 @@ class Network(torch.nn.Module):
     def _build(self, op: Op) -> tuple[_Step, tuple[int, ...]]:
         constants, shapes, options = self._graph.constants, self._graph.shapes, op.options
         match op.name:
-            case _ if op.name in _CONVOLUTIONS:
+            case "CONV_2D" | "DEPTHWISE_CONV_2D":
                 weight = constants[op.inputs[1]].astype(np.float32)
                 depthwise = op.name == "DEPTHWISE_CONV_2D"
                 weight = weight.transpose(3, 0, 1, 2) if depthwise else weight.transpose(0, 3, 1, 2)
@@ -90,7 +83,6 @@ class Network(torch.nn.Module):
                         dilation=(options["DilationHFactor"], options["DilationWFactor"]),
                         groups=shapes[op.inputs[0]][3] if depthwise else 1,
                         activation=options["FusedActivationFunction"],
-                        kind=torch.float32 if op.output in self._last else self._kind,
                     ),
                     op.inputs[:1],
                 )
@@ -135,7 +127,6 @@ class Network(torch.nn.Module):
         dilation: tuple[int, int],
         groups: int,
         activation: int,
-        kind: torch.dtype,
     ) -> Tensor:
         left, right, top, bottom = pad
         if left != right or top != bottom:
@@ -151,7 +142,6 @@ class Network(torch.nn.Module):
                     dilation=dilation,
                     groups=groups,
                     activation=_PACKED[activation],
-                    kind=kind,
                 )
             return packed.forward(x)
         x = F.conv2d(
@@ -164,18 +154,6 @@ class Network(torch.nn.Module):
             groups=groups,
         )
         return _activate(x, activation)
-
-
-def _last_convolutions(backwards: Sequence[Op], outputs: Sequence[int]) -> set[int]:
-    """Outputs of the convolutions after which none comes before the network's outputs; operators last one first."""
-    found, open_ends = set(), set(outputs)
-    for op in backwards:
-        if op.output in open_ends:
-            if op.name in _CONVOLUTIONS:
-                found.add(op.output)
-            else:
-                open_ends.update(op.inputs)
-    return found
 
 
 def _padding(
