@@ -113,13 +113,10 @@ def test_a_judge_without_memory_lets_claims_stand(network: PropagateNet) -> None
     assert Judge(network, height=HEIGHT, width=WIDTH).decide(pictures[0], said) is said.seen
 
 
-@pytest.mark.parametrize("shrink", [1, 2])
-def test_a_judge_that_changes_nothing_keeps_every_pixel(
-    network: PropagateNet, monkeypatch: pytest.MonkeyPatch, shrink: int
-) -> None:
+def test_a_judge_that_changes_nothing_keeps_every_pixel(network: PropagateNet, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claims keep their own detail: only what the network changes at its size is enlarged."""
     pictures, masks = walk(2)
-    judge = Judge(network, height=HEIGHT, width=WIDTH, shrink=shrink)
+    judge = Judge(network, height=HEIGHT, width=WIDTH)
     judge.remember(pictures[0], {3: masks[0].astype(np.float32)}, given=True)
 
     def agrees(frame: Features, memory: list[Memory], prior: Prior) -> Decoded:
@@ -147,23 +144,22 @@ def test_somebody_new_is_met_later_and_the_first_stays(network: PropagateNet) ->
     assert judge.decide(pictures[1], still) is still.seen
 
 
-@pytest.mark.parametrize("shrink", [1, 2])
 def test_who_was_lost_gets_the_part_of_another_that_looks_like_them(
-    network: PropagateNet, monkeypatch: pytest.MonkeyPatch, shrink: int
+    network: PropagateNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Person 1 has two bodies apart; the right one looks like person 2, who was lost behind them."""
     picture = wall(1)[:, :WIDTH]
     left, right = np.zeros((2, HEIGHT, WIDTH), bool)
     left[20:80, 10:50], right[20:80, 100:140] = True, True
     nobody = np.zeros((HEIGHT, WIDTH), bool)
-    judge = Judge(network, height=HEIGHT, width=WIDTH, shrink=shrink)
+    judge = Judge(network, height=HEIGHT, width=WIDTH)
     judge.remember(picture, {1: left.astype(np.float32), 2: right.astype(np.float32)}, given=True)
 
     def agrees(frame: Features, memory: list[Memory], prior: Prior) -> Decoded:
         return Decoded(odds(prior.seen_NHW, doubt=1e-3), prior.seen_NHW)
 
     def looks(frame: Features, memory: list[Memory]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([left, right])[:, :: 4 * shrink, :: 4 * shrink].astype(np.float32))
+        return torch.from_numpy(np.stack([left, right])[:, ::4, ::4].astype(np.float32))
 
     monkeypatch.setattr(network, "forward", agrees)
     monkeypatch.setattr(network, "alike", looks)
@@ -256,7 +252,7 @@ def test_the_weights_that_ship_follow_somebody_who_walks() -> None:
         except StopIteration as end:
             tracks = end.value
             break
-    assert tracks.source["propagation"] == "lite 2"
+    assert tracks.source["propagation"] == "lite 3"
     assert mask_iou(tracks.mask(1, FIRST + 5), masks[5]) > 0.8
     assert mask_iou(masks[0], masks[5]) < 0.5
 

@@ -259,6 +259,19 @@ class CountingShot(MemoryShot):
             yield number, self.picture(number)
 
 
+def test_smaller_copies_are_made_of_larger_ones() -> None:
+    pictures = [np.full((54, 96, 3), k / 8, np.float32) for k in range(4)]
+    shot = CountingShot(pictures, first=1)
+    larger = WorkingFrames(shot, long_side=96)
+    for number in (1, 2, 3, 4):
+        larger.get(number)
+    read = shot.reads
+    smaller = WorkingFrames(shot, long_side=48, larger=larger)
+    assert smaller.get(3).shape == (27, 48, 3)
+    assert np.all(smaller.get(3) == larger.get(3)[0, 0])
+    assert shot.reads == read
+
+
 def test_working_copies_are_bounded_and_read_once_when_there_is_room() -> None:
     pictures = [np.full((32, 64, 3), n / 20, np.float32) for n in range(20)]
     shot = CountingShot(pictures, first=1)

@@ -28,8 +28,8 @@ __all__ = ["SETTINGS", "propagate", "settings"]
 SETTINGS: Mapping[str, str | int | float] = {"propagation": "classical 1", "propagation_long_side": 960}
 """What changes a mask that is carried without weights."""
 
-_HALVED_ABOVE = 640
-"""Long side of working copies above which the network sees them halved where people were found."""
+_FOUND_LONG_SIDE = 480
+"""Of the working copies on which the network carries people who were found."""
 Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
@@ -41,7 +41,13 @@ def settings(carrier: Carrier) -> dict[str, str | int | float]:
     from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import digest
 
-    return {**SETTINGS, "propagation": "lite 2", "propagation_weights": digest(), **judge.SETTINGS}
+    return {
+        **SETTINGS,
+        "propagation": "lite 3",
+        "propagation_found_long_side": _FOUND_LONG_SIDE,
+        "propagation_weights": digest(),
+        **judge.SETTINGS,
+    }
 
 
 def propagate(
@@ -59,7 +65,7 @@ def propagate(
     unknown and filled in from the anchors before and after it. Known masks come back as they are, but for pixels that
     two people claim on one frame. Frames outside the shot are ignored. With `exact` false the known masks are evidence
     only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too. `copies`
-    are working copies of the shot that are there already; those of another size are not used.
+    are working copies of the shot that are there already; smaller ones are not used.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
     holds 8-bit working copies (48 MB in memory) and small soft masks, never full-size pictures. Raises ConfigError when
@@ -68,8 +74,11 @@ def propagate(
     numbers = shot.frames.numbers
     width, height = shot.info.width, shot.info.height
     _check(anchors, width, height)
-    frames = _frames(shot, copies, long_side=int(SETTINGS["propagation_long_side"]))
-    judged = _judged(carrier, frames, exact=exact, device=device)
+    # People who were found are found again every few frames, and their masks are blobs: half the size does as well for
+    # their mattes, for a third of the time.
+    found = carrier == "lite" and not exact
+    frames = _frames(shot, copies, long_side=_FOUND_LONG_SIDE if found else int(SETTINGS["propagation_long_side"]))
+    judged = _judged(carrier, frames, device=device)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
         for number in sorted(anchors[one]):
@@ -106,25 +115,23 @@ def propagate(
 
 
 def _frames(shot: Shot, copies: WorkingFrames | None, *, long_side: int) -> WorkingFrames:
-    """Working copies of this size: those that are there, or new ones."""
-    size = working_size(shot.info.width, shot.info.height, long_side=long_side)
-    fit = copies is not None and (copies.width, copies.height) == size
-    return copies if copies is not None and fit else WorkingFrames(shot, long_side=long_side)
+    """Working copies of this size: those that are there, or new ones, made of those where they are larger."""
+    width, height = working_size(shot.info.width, shot.info.height, long_side=long_side)
+    if copies is not None and (copies.width, copies.height) == (width, height):
+        return copies
+    larger = copies if copies is not None and copies.width >= width and copies.height >= height else None
+    return WorkingFrames(shot, long_side=long_side, larger=larger)
 
 
-def _judged(carrier: Carrier, frames: WorkingFrames, *, exact: bool, device: str) -> Callable[[], Judge | None]:
-    """Make what has the last word in a sweep: nothing, or the network.
-
-    People who were found are found again every few frames: there half the size does, for a quarter of the time.
-    """
+def _judged(carrier: Carrier, frames: WorkingFrames, *, device: str) -> Callable[[], Judge | None]:
+    """Make what has the last word in a sweep: nothing, or the network."""
     if carrier == "classical":
         return lambda: None
     from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import open_network
 
     network = open_network(device)
-    shrink = 1 if exact or max(frames.width, frames.height) <= _HALVED_ABOVE else 2
-    return lambda: judge.Judge(network, height=frames.height, width=frames.width, shrink=shrink, device=device)
+    return lambda: judge.Judge(network, height=frames.height, width=frames.width, device=device)
 
 
 class _Known(Mapping[int, Mapping[int, Probability | None]]):

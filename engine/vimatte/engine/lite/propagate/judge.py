@@ -50,12 +50,11 @@ _LEAST = 1e-3
 class Judge:
     """The network in a sweep. It looks around people only; memory is that of nine frames, however long the shot."""
 
-    def __init__(self, network: PropagateNet, *, height: int, width: int, shrink: int = 1, device: str = "cpu") -> None:
-        """`height` and `width` are those of the pictures it will be shown; it looks at them `shrink` times smaller."""
+    def __init__(self, network: PropagateNet, *, height: int, width: int, device: str = "cpu") -> None:
+        """`height` and `width` are those of the pictures it will be shown."""
         self._network, self._device = network, device
-        self._size, self._shrink = (height, width), shrink
-        self._grid = _GRID * shrink
-        self._padded = -(-height // self._grid) * self._grid, -(-width // self._grid) * self._grid
+        self._size = height, width
+        self._padded = -(-height // _GRID) * _GRID, -(-width // _GRID) * _GRID
         self._people: list[int] = []
         self._given: deque[Memory] = deque()
         self._recent: deque[Memory] = deque(maxlen=int(SETTINGS["lite_recent"]))
@@ -177,9 +176,6 @@ class Judge:
         (height, width), (tall, wide) = self._size, self._padded
         whole = cv2.copyMakeBorder(image, 0, tall - height, 0, wide - width, cv2.BORDER_REPLICATE)
         small = np.ascontiguousarray(whole[view.window])
-        if self._shrink > 1:
-            size = small.shape[1] // self._shrink, small.shape[0] // self._shrink
-            small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
         codes = torch.from_numpy(small).to(self._device).permute(2, 0, 1)[None].float() / 255.0
         (features,) = self._network.encode(codes.contiguous(memory_format=torch.channels_last))
         self._frame = image, view, features
@@ -194,26 +190,25 @@ class Judge:
         for hit, end in zip((union.any(axis=1), union.any(axis=0)), self._padded, strict=True):
             places = np.flatnonzero(hit)
             first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, end)
-            rim = _AROUND * self._shrink
-            low, high = max(0, first - rim) // self._grid, -(-(last + rim) // self._grid)
-            sides.append((low * self._grid, min(end, high * self._grid)))
+            low, high = max(0, first - _AROUND) // _GRID, -(-(last + _AROUND) // _GRID)
+            sides.append((low * _GRID, min(end, high * _GRID)))
         return View(*sides[0], *sides[1])
 
     def _halves(self, planes: Planes, view: View) -> Tensor:
-        """(n, h, w) at a half of what the network sees, in the order of people; zeros for those who are not there."""
+        """(n, h, w) at a half of the picture, in the order of people; zeros for those who are not there."""
         out = np.zeros((len(self._people), view.bottom - view.top, view.right - view.left), np.float32)
         for row, one in enumerate(self._people):
             if one in planes:
                 part = planes[one][view.window]
                 out[row, : part.shape[0], : part.shape[1]] = part
-        return functional.avg_pool2d(torch.from_numpy(out)[:, None], 2 * self._shrink)[:, 0].to(self._device)
+        return functional.avg_pool2d(torch.from_numpy(out)[:, None], 2)[:, 0].to(self._device)
 
     def _quarters(self, labels: NDArray[np.int32], view: View) -> NDArray[np.int32]:
-        """The labels at a quarter of what the network sees."""
+        """The labels at a quarter of the picture."""
         out = np.zeros((view.bottom - view.top, view.right - view.left), np.int32)
         part = labels[view.window]
         out[: part.shape[0], : part.shape[1]] = part
-        return out[:: 4 * self._shrink, :: 4 * self._shrink]
+        return out[::4, ::4]
 
     def _flags(self, people: Iterable[int]) -> Tensor:
         """(n,) 1 for those named."""
@@ -224,7 +219,7 @@ class Judge:
         ids = sorted(claims)
         rows = [self._people.index(one) for one in ids]
         change = (logits_NHW.clamp(-_SURE, _SURE) - odds(prior.seen_NHW, doubt=_LEAST))[rows]
-        large = functional.interpolate(change[:, None], scale_factor=2.0 * self._shrink, mode="bilinear")[:, 0]
+        large = functional.interpolate(change[:, None], scale_factor=2.0, mode="bilinear")[:, 0]
         own = torch.from_numpy(np.stack([claims[one][view.window] for one in ids])).to(self._device)
         _, height, width = own.shape
         masks = shares(odds(own, doubt=_LEAST) + large[:, :height, :width])[1:].exp().cpu().numpy()

@@ -31,8 +31,17 @@ class WorkingFrames:
     process, whatever ends it. Full-size pictures are never kept. Several threads may ask at once.
     """
 
-    def __init__(self, shot: Shot, *, long_side: int = 960, bound: int = 48 << 20, chunk: int = 48) -> None:
-        self._shot = shot
+    def __init__(
+        self,
+        shot: Shot,
+        *,
+        long_side: int = 960,
+        bound: int = 48 << 20,
+        chunk: int = 48,
+        larger: WorkingFrames | None = None,
+    ) -> None:
+        """`larger` are copies to make these of, so that the shot is not read again."""
+        self._shot, self._larger = shot, larger
         self.width, self.height = working_size(shot.info.width, shot.info.height, long_side=long_side)
         self._size = self.width * self.height * 3
         self._room = max(8, bound // self._size)
@@ -47,9 +56,14 @@ class WorkingFrames:
         """The copy of one frame; when it must be read, the frames of `ahead` are read in the same go, in order."""
         with self._turn:
             if number not in self._places:
-                wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._places))
-                for at, picture in self._shot.pictures(wanted):
-                    self._keep(at, working_copy(picture, self.width, self.height))
+                if self._larger is not None:
+                    large = self._larger.get(number, ahead=ahead)
+                    size = (self.width, self.height)
+                    self._keep(number, np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), np.uint8))
+                else:
+                    wanted = sorted({number, *list(ahead)[: self._chunk]} - set(self._places))
+                    for at, picture in self._shot.pictures(wanted):
+                        self._keep(at, working_copy(picture, self.width, self.height))
             if number not in self._copies:
                 self._file.seek(self._places[number] * self._size)
                 codes = np.frombuffer(self._file.read(self._size), np.uint8)
