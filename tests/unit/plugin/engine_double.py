@@ -1,6 +1,6 @@
 """Stands in for `vimatte serve` in tests of the bridge: standard library, quick, told how to behave by its argument.
 
-argv[1]: well | crash | deaf | noisy | newer
+argv[1]: well | crash | deaf | noisy | stray | newer
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def main() -> None:
     say(id=None, event="hello", version="0", protocol=2 if manner == "newer" else 1)
     if manner == "noisy":
         sys.stderr.write("a word for the log\n" * 5000)
+    if manner == "stray":
         sys.stdout.write("not an event\n")
         sys.stdout.flush()
     for line in sys.stdin:
