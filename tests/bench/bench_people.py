@@ -77,10 +77,10 @@ def score(tracks: TrackSet, truth: Truth, *, least: int = 200) -> Score:
     )
 
 
-def track(pictures: list[Picture], *, carrier: Carrier) -> tuple[TrackSet, float, float]:
+def track(pictures: list[Picture], *, carrier: Carrier, fps: int = 24) -> tuple[TrackSet, float, float]:
     """Tracks, processor seconds of finding, processor seconds in all."""
     start, found = time.process_time(), 0.0
-    running = BlazePose().track(MemoryShot(pictures), keys=None, options=VisOptions(propagation=carrier))
+    running = BlazePose().track(MemoryShot(pictures, fps=fps), keys=None, options=VisOptions(propagation=carrier))
     while True:
         try:
             event = next(running)
@@ -129,17 +129,17 @@ def example() -> tuple[list[Picture], Truth]:
     return movie(folder / "shot.mov"), mattes(*(folder / "truth" / n for n in ("anna", "bruno", "carla")))
 
 
-def real(footage: Path) -> dict[str, tuple[int, Callable[[], list[Picture]]]]:
-    """Clips without truth: how many people a viewer counts, and how to read them."""
+def real(footage: Path) -> dict[str, tuple[int, int, Callable[[], list[Picture]]]]:
+    """Clips without truth: how many people a viewer counts, frames a second, and how to read them."""
     previews = footage / "clip_intel_previews"
     return {
-        "bedroom (every 2nd)": (2, lambda: movie(footage / "clip_sam2_bedroom" / "bedroom.mp4", 2)),
-        "chaplin (every 3rd)": (2, lambda: movie(footage / "clip_chaplin" / "chaplin.mp4", 3)),
-        "boys_beach": (2, lambda: movie(footage / "clip_boys_beach" / "input_video.mp4")),
-        "classroom": (4, lambda: gif(previews / "classroom.gif")),
-        "walking": (2, lambda: gif(previews / "face-demographics-walking.gif")),
-        "walking-and-pause": (3, lambda: gif(previews / "face-demographics-walking-and-pause.gif")),
-        "head-pose (every 2nd)": (2, lambda: gif(previews / "head-pose-face-detection-female-and-male.gif", 2)),
+        "bedroom (every 2nd)": (2, 15, lambda: movie(footage / "clip_sam2_bedroom" / "bedroom.mp4", 2)),
+        "chaplin (every 3rd)": (2, 8, lambda: movie(footage / "clip_chaplin" / "chaplin.mp4", 3)),
+        "boys_beach": (2, 16, lambda: movie(footage / "clip_boys_beach" / "input_video.mp4")),
+        "classroom": (4, 15, lambda: gif(previews / "classroom.gif")),
+        "walking": (2, 12, lambda: gif(previews / "face-demographics-walking.gif")),
+        "walking-and-pause": (3, 12, lambda: gif(previews / "face-demographics-walking-and-pause.gif")),
+        "head-pose (every 2nd)": (2, 6, lambda: gif(previews / "head-pose-face-detection-female-and-male.gif", 2)),
     }
 
 
@@ -169,9 +169,9 @@ def main() -> None:
         )
     if options.real:
         print("\n| clip | people | found | s a frame, finding |\n|---|---|---|---|")
-        for name, (people, frames) in real(options.footage).items():
+        for name, (people, fps, frames) in real(options.footage).items():
             pictures = frames()
-            tracks, finding, _ = track(pictures, carrier=options.propagate)
+            tracks, finding, _ = track(pictures, carrier=options.propagate, fps=fps)
             print(f"| {name} | {people} | {len(tracks.ids)} | {finding / len(pictures):.2f} |", flush=True)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ import torch
 
 from vimatte.engine.errors import BackendError, MediaError
 from vimatte.engine.masks import Rle, mask_iou
-from vimatte.engine.shot import Picture
+from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.tracks import TrackSet
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
@@ -30,6 +31,7 @@ from vimatte.engine.vis.blazepose.search import Find
 from vimatte.engine.vis.blazepose.segment import Person
 from vimatte.engine.vis.blazepose.sighting import Sighting, Tracklet
 from vimatte.engine.vis.snap import guided_filter, snap
+from vimatte.ocio.frame_range import FrameRange
 
 HEIGHT, WIDTH = 90, 160
 COLOURS = ((0.9, 0.2, 0.1), (0.1, 0.3, 0.9))
@@ -154,7 +156,7 @@ def pictures(count: int, *people: tuple[int, float, float, range]) -> list[Pictu
     return shot
 
 
-def track(shot: MemoryShot, keys: KeyMasks | None = None, **options: Any) -> tuple[TrackSet, list[Any]]:
+def track(shot: Shot, keys: KeyMasks | None = None, **options: Any) -> tuple[TrackSet, list[Any]]:
     running = BlazePose().track(shot, keys=keys, options=VisOptions(**options))
     events = []
     while True:
@@ -180,6 +182,32 @@ def test_two_people_are_followed_and_named_from_the_left(stand_in: type[StandIn]
 def test_same_shot_gives_the_same_tracks(stand_in: type[StandIn]) -> None:
     shot = MemoryShot(pictures(8, (0, 40, 2, range(8)), (1, 110, -2, range(8))))
     assert track(shot)[0].digest() == track(shot)[0].digest()
+
+
+@pytest.mark.parametrize(
+    ("count", "fps", "every", "looked"), [(30, 24, 8, 16), (30, 15, 8, 30), (30, 24, 3, 30), (20, 24, 8, 20)]
+)
+def test_every_second_frame_is_looked_at_where_they_are_many(
+    stand_in: type[StandIn], count: int, fps: int, every: int, looked: int
+) -> None:
+    shot = MemoryShot(pictures(count, (0, 30, 1, range(count)), (1, 150, -1, range(count))), fps=fps)
+    tracks, events = track(shot, detect_every=every)
+    assert StandIn.looks == looked
+    assert tracks.presence(1) == tracks.presence(2) == shot.frames.numbers
+    for number in shot.frames.numbers:
+        at = number - 1001
+        assert tracks.mask(1, number)[45, 30 + at]
+        assert tracks.mask(2, number)[45, 150 - at]
+    finds = [e for e in events if e.kind == "progress" and e.phase == "find"]
+    assert [e.done for e in finds] == sorted(e.done for e in finds)
+    assert finds[-1].done == finds[-1].total
+
+
+def test_frames_far_apart_are_all_looked_at(stand_in: type[StandIn]) -> None:
+    shot = MemoryShot(pictures(60, (0, 30, 1, range(60))))
+    few = FrameRange.of(range(1001, 1061, 2))
+    track(SimpleNamespace(info=shot.info, frames=few, pictures=shot.pictures, picture=shot.picture))
+    assert StandIn.looks == len(few)
 
 
 class InLine(Executor):

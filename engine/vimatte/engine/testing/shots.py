@@ -18,7 +18,7 @@ __all__ = ["MemoryShot"]
 class MemoryShot:
     """A `Shot` over pictures already in memory; plates and pictures are the same values."""
 
-    def __init__(self, pictures: Sequence[Picture], *, first: int = 1001) -> None:
+    def __init__(self, pictures: Sequence[Picture], *, first: int = 1001, fps: Fraction | int = 24) -> None:
         height, width = pictures[0].shape[:2]
         self._pictures = dict(enumerate(pictures, start=first))
         self._info = ClipInfo(
@@ -28,7 +28,7 @@ class MemoryShot:
             height=height,
             frames=FrameRange.span(first, len(pictures)),
             missing=FrameRange(()),
-            fps=Fraction(24),
+            fps=Fraction(fps),
         )
 
     @property

@@ -59,7 +59,7 @@ class MasksBackend:
             ),
             masks=masks,
             keys={number: tuple(f for f, rle in by.items() if rle is not None) for number, by in anchors.items()},
-            source={"backend": self.name, **self.settings, **settings(options.propagation)},
+            source={"backend": self.name, **self.settings, **settings(options.propagation, device=options.device)},
         )
 
 

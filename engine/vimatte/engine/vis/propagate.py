@@ -15,6 +15,7 @@ import numpy as np
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
+from vimatte.engine.precision import quickest
 from vimatte.engine.shot import Shot
 from vimatte.engine.threads import shared_cores, side_by_side
 from vimatte.engine.vis.carriers import Carrier
@@ -34,8 +35,8 @@ Anchors = Mapping[int, Mapping[int, Rle | None]]
 Sweep = dict[int, dict[int, SoftMask]]
 
 
-def settings(carrier: Carrier) -> dict[str, str | int | float]:
-    """What changes a mask that is carried so. Raises BackendError where the weights are missing."""
+def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | float]:
+    """What changes a mask that is carried so, there. Raises BackendError where the weights are missing."""
     if carrier == "classical":
         return dict(SETTINGS)
     from vimatte.engine.lite.propagate import judge
@@ -45,6 +46,7 @@ def settings(carrier: Carrier) -> dict[str, str | int | float]:
         **SETTINGS,
         "propagation": "lite 3",
         "propagation_found_long_side": _FOUND_LONG_SIDE,
+        "propagation_precision": str(quickest(device)).removeprefix("torch."),
         "propagation_weights": digest(),
         **judge.SETTINGS,
     }

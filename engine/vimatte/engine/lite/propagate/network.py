@@ -122,7 +122,7 @@ class PropagateNet(nn.Module):
     def encode(self, picture_BCHW: Tensor) -> list[Features]:
         """Look at pictures; one value each."""
         f2, f4, f8, f16 = self.encoder(picture_BCHW)
-        key, look = self.key(f16), self.look(f16)
+        key, look = self.key(f16), self.look(f16).float()
         return [
             Features(
                 f2_1CHW=f2[b : b + 1],
@@ -174,12 +174,14 @@ class PropagateNet(nn.Module):
             x = block(x, vector)
 
         hints = torch.cat([matched4, _others(matched4), seen4, _others(seen4), unsure4, whole4, strange4], dim=1)
+        hints = hints.to(x.dtype)
         x = _twice(self.down8(x)) + self.skip8(frame.f8_1CHW)
         x = torch.relu(self.mix8(torch.cat([torch.relu(x), functional.avg_pool2d(hints, 2)], dim=1)))
         x = _twice(self.down4(x)) + self.skip4(frame.f4_1CHW)
         x = self.mix4(torch.cat([torch.relu(x), hints], dim=1))
         x = _twice(self.down2(x)) + self.skip2(frame.f2_1CHW)
-        x = self.mix2(torch.cat([torch.relu(x), seen2, _others(seen2), unsure2], dim=1))
+        claims2 = torch.cat([seen2, _others(seen2), unsure2], dim=1).to(x.dtype)
+        x = self.mix2(torch.cat([torch.relu(x), claims2], dim=1))
         remembered = odds(_twice(matched4)[:, 0], doubt=_DOUBT)
         known = self.believe[0] * odds(prior.seen_NHW, doubt=_DOUBT) + self.believe[1] * remembered
         return Decoded(x[:, 0] + known, matched4[:, 0])
@@ -197,12 +199,12 @@ class PropagateNet(nn.Module):
         known_NM = torch.cat([m.known_N[:, None].expand(-1, m.key_KM.shape[1]) for m in memory], dim=1)
         scale = self.sharp.exp() / _KEYS**0.5
         # -|k - q|^2 without |q|^2, which is the same for all places remembered.
-        likeness_PM = (2.0 * frame.key_KP.T @ key_KM - key_KM.square().sum(dim=0)) * scale
-        weight_PM = likeness_PM.softmax(dim=1)
+        likeness_PM = (2.0 * frame.key_KP.T @ key_KM - key_KM.float().square().sum(dim=0)) * scale
+        weight_PM = likeness_PM.softmax(dim=1).to(key_KM.dtype)
         # One product for everybody: everything that is read has its own row.
         N, V, M = value_NVM.shape
-        rows = torch.cat([value_NVM.reshape(N * V, M), known_NM])
-        read: Tensor = rows @ weight_PM.T
+        rows = torch.cat([value_NVM.reshape(N * V, M), known_NM]).to(key_KM.dtype)
+        read: Tensor = (rows @ weight_PM.T).float()
         sure_NP = read[N * V :].clamp_min(_LEAST)
         return read[: N * V].view(N, V, -1) / sure_NP[:, None]
 
@@ -220,7 +222,8 @@ class _Together(nn.Module):
         x = torch.relu(self.around(x_NCHW))
         others = (x.sum(dim=0, keepdim=True) - x) / max(1, len(x) - 1)
         x = self.join(torch.cat([x, others], dim=1))
-        scaled: Tensor = x_NCHW + x * (1.0 + self.scale(vector_NC)[:, :, None, None].tanh())
+        scale = (1.0 + self.scale(vector_NC)[:, :, None, None].tanh()).to(x.dtype)
+        scaled: Tensor = x_NCHW + x * scale
         return scaled.relu()
 
 

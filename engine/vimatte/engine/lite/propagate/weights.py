@@ -9,6 +9,8 @@ import torch
 from vimatte.engine.errors import BackendError
 from vimatte.engine.lite.propagate.network import PropagateNet
 from vimatte.engine.lite.shipped import shipped
+from vimatte.engine.packed import can_pack, pack
+from vimatte.engine.precision import quickest
 
 __all__ = ["digest", "open_network"]
 
@@ -22,11 +24,17 @@ def digest() -> str:
 
 
 def open_network(device: str) -> PropagateNet:
-    """Load the network for use on a device. Raises BackendError where weights are missing or of another network."""
+    """Load the network for use on a device, in the precision that is `quickest` there.
+
+    Raises BackendError where weights are missing or of another network.
+    """
     network = PropagateNet()
     try:
         network.load_state_dict(shipped(_NAME).tensors)
     except RuntimeError as error:
         raise BackendError(f"The weights of lite.{_NAME} are of another version; install vimatte again.") from error
     network.eval().requires_grad_(False)
-    return network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    network.to(torch.device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if can_pack(torch.device(device)):
+        pack(network, quickest(device))
+    return network

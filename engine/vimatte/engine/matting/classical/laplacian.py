@@ -78,20 +78,40 @@ def _stencil(
 ) -> NDArray[np.float64]:
     """Sum the 9x9 blocks of all windows into 25 diagonals: (count, 25), by place of the row's pixel."""
     width = picture.shape[1]
-    stencil = np.zeros((count, 25), np.float64)
+    # Windows last: what is done to all of them at once then runs through memory in order.
+    stencil = np.zeros((25, count), np.float64)
     if centres.size == 0:
-        return stencil
-    window = centres[:, None] + np.array([dy * width + dx for dy, dx in _WINDOW])
-    colour = picture.reshape(-1, 3).astype(np.float64)[window]
-    colour -= colour.mean(axis=1, keepdims=True)
-    covariance = np.matmul(colour.transpose(0, 2, 1), colour) / 9.0
-    covariance[:, [0, 1, 2], [0, 1, 2]] += epsilon / 9.0
-    block = np.matmul(np.matmul(colour, np.linalg.inv(covariance)), colour.transpose(0, 2, 1))
-    block += 1.0
-    block /= -9.0
-    block[:, range(9), range(9)] += 1.0
+        return stencil.T
+    pixels = [centres + dy * width + dx for dy, dx in _WINDOW]
+    flat = picture.reshape(-1, 3)
+    colour = np.stack([flat[at].T for at in pixels]).astype(np.float64)
+    colour -= colour.mean(axis=0)
+    weighed = np.einsum("uvn,avn->aun", _inverse(colour, epsilon / 9.0), colour)
+    rows = [place[at] for at in pixels]
     for a, (ya, xa) in enumerate(_WINDOW):
-        rows = place[window[:, a]]
-        for b, (yb, xb) in enumerate(_WINDOW):
-            stencil[rows, (yb - ya + 2) * 5 + xb - xa + 2] += block[:, a, b]
-    return stencil
+        for b in range(a, 9):
+            yb, xb = _WINDOW[b]
+            entry = np.einsum("un,un->n", weighed[a], colour[b])
+            entry += 1.0
+            entry /= -9.0
+            if a == b:
+                entry += 1.0
+            step = (yb - ya + 2) * 5 + xb - xa + 2
+            stencil[step][rows[a]] += entry
+            if a != b:
+                stencil[24 - step][rows[b]] += entry
+    return stencil.T
+
+
+def _inverse(colour: NDArray[np.float64], more: float) -> NDArray[np.float64]:
+    """Inverses (3, 3, n) of the covariances of (9, 3, n) whose mean is 0, with `more` added to variances."""
+    covariance = np.einsum("aun,avn->uvn", colour, colour) / 9.0
+    (rr, rg, rb), (_, gg, gb), (_, _, bb) = covariance
+    rr, gg, bb = rr + more, gg + more, bb + more
+    # Cofactors: what is regularised is symmetric and positive, so the determinant is never near 0 for its size.
+    first = np.stack([gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb])
+    second = np.stack([first[1], rr * bb - rb * rb, rg * rb - rr * gb])
+    third = np.stack([first[2], second[2], rr * gg - rg * rg])
+    inverse = np.stack([first, second, third])
+    inverse /= rr * first[0] + rg * first[1] + rb * first[2]
+    return inverse

@@ -6,6 +6,7 @@ surroundings it answers with whoever is behind, as far as they can be seen.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -122,7 +123,7 @@ def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked, poo
     """Look where this person was not found, or not well enough."""
     person = people[who]
     known = {s.at: search.finds[s.at][s.index] for s in person.sightings}
-    gaps = _gaps(sorted(known), len(search.finds))
+    gaps = _gaps(sorted(known), search.places)
     begun: dict[int, tuple[Body, Future[Find | None]]] = {}
 
     def begin(at: int) -> tuple[Body, Future[Find | None]]:
@@ -208,14 +209,15 @@ def _inner(at: int, known: Mapping[int, Find]) -> bool:
     return min(known) < at < max(known)
 
 
-def _gaps(known: Sequence[int], count: int) -> list[int]:
+def _gaps(known: Sequence[int], places: Sequence[int]) -> list[int]:
     """Places without a sighting, those next to a known one first, so that each can lean on the one before."""
     beyond = int(SETTINGS["again_beyond"])
     wanted: list[tuple[int, int]] = []
-    for a, b in pairwise(known):
-        wanted += [(min(at - a, b - at), at) for at in range(a + 1, b)]
-    wanted += [(known[0] - at, at) for at in range(max(0, known[0] - beyond), known[0])]
-    wanted += [(at - known[-1], at) for at in range(known[-1] + 1, min(count, known[-1] + beyond + 1))]
+    for a, b in pairwise([None, *known, None]):
+        first = known[0] - beyond if a is None else a + 1
+        last = known[-1] + beyond if b is None else b - 1
+        inner = places[bisect_left(places, first) : bisect_right(places, last)]
+        wanted += [(min(abs(at - k) for k in (a, b) if k is not None), at) for at in inner]
     return [at for _, at in sorted(wanted)]
 
 

@@ -50,12 +50,16 @@ class Kept:
     """0 to 1."""
 
 
-def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, options: VisOptions) -> list[Kept]:
-    """Keep what lasts and is surely a person. `count` frames in the shot, `area` pixels of the small size."""
+def choose(
+    people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, options: VisOptions, stride: int = 1
+) -> list[Kept]:
+    """Keep what lasts and is surely a person. `count` frames in the shot, `area` pixels of the small size; somebody
+    looked on every `stride`-th frame.
+    """
     kept: list[Kept] = []
     for one in people:
         trusted = _trusted(one.sightings, carry, _risky(one, people))
-        if not _is_person(one.sightings, trusted, count=count, area=area, options=options):
+        if not _is_person(one.sightings, trusted, count=count, stride=stride, area=area, options=options):
             continue
         score = float(np.mean([s.quality for s in trusted]))
         if score < SETTINGS["person_score"]:
@@ -73,7 +77,13 @@ def choose(people: Sequence[Tracklet], carry: Carry, *, count: int, area: int, o
 
 
 def _is_person(
-    sightings: Sequence[Sighting], trusted: Sequence[Sighting], *, count: int, area: int, options: VisOptions
+    sightings: Sequence[Sighting],
+    trusted: Sequence[Sighting],
+    *,
+    count: int,
+    stride: int,
+    area: int,
+    options: VisOptions,
 ) -> bool:
     if not trusted or np.median([s.mask.area for s in trusted]) < options.min_area * area:
         return False
@@ -84,7 +94,7 @@ def _is_person(
         lasts
         and max(qualities) >= SETTINGS["person_best"]
         and np.mean(qualities) >= SETTINGS["person_mean"]
-        and len(sightings) >= SETTINGS["person_share"] * min(span, 40)
+        and len(sightings) >= SETTINGS["person_share"] * min(span, 40) / stride
     )
 
 

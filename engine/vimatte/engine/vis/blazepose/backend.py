@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import ClassVar
 
 import cv2
@@ -28,6 +29,10 @@ from vimatte.engine.weights import locate, weight_set
 __all__ = ["BlazePose"]
 
 _EVERY = 8
+_OFTEN_ENOUGH = 11
+"""Looks a second: from 23.976 frames a second on every second frame is looked at, at 15 all of them."""
+_SHORT = 24
+"""Frames; of fewer all are looked at."""
 _LONG_SIDE = 960
 
 
@@ -44,7 +49,7 @@ class BlazePose:
     def settings(self) -> Mapping[str, str | int | float]:
         """Everything that changes a track."""
         hashes = {f"weights.{f.name}": f.sha256 for f in weight_set(self.name).files}
-        own: dict[str, str | int | float] = {"finder": "blazepose 2", "long_side": _LONG_SIDE, "detect_every": _EVERY}
+        own: dict[str, str | int | float] = {"finder": "blazepose 3", "long_side": _LONG_SIDE, "detect_every": _EVERY}
         parts = (
             look.SETTINGS,
             search.SETTINGS,
@@ -58,15 +63,17 @@ class BlazePose:
     def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
         """Find everybody in `shot.frames`, then fill in their masks; `keys` are extra anchors whose names win."""
         numbers = shot.frames.numbers
+        every = max(1, options.detect_every or _EVERY)
         frames = WorkingFrames(shot, long_side=_LONG_SIDE)
         with shared_cores(HANDS), Finder(torch.device(options.device)) as finder:
-            finding = Search(frames, numbers, finder)
-            yield from finding.run(max(1, options.detect_every or _EVERY))
+            finding = Search(frames, numbers, finder, stride=_stride(shot, every=every))
+            yield from finding.run(every)
             people = yield from people_of(finding, min_duration=options.min_duration)
             kept = anchors.choose(
                 people,
                 finding.thumbs,
                 count=len(numbers),
+                stride=finding.stride,
                 area=finding.thumbs.width * finding.thumbs.height,
                 options=options,
             )
@@ -83,7 +90,7 @@ class BlazePose:
             for one in kept
         ]
         everybody = cast(found, keys)
-        source = {"backend": self.name, **self.settings, "detect_every": max(1, options.detect_every or _EVERY)}
+        source = {"backend": self.name, **self.settings, "detect_every": every}
         if not everybody:
             yield Warned(message=f"No people were found in {shot.info.path.name}.")
             masks: dict[int, dict[int, Rle]] = {}
@@ -99,7 +106,7 @@ class BlazePose:
                 segmenter = Segmenter.open(device=options.device)
                 known = yield from refine_keys.refine_keys(shot, known, segmenter=segmenter, given=painted)
                 source |= {**refine_keys.SETTINGS, **segmenter.settings}
-            source |= propagate.settings(options.propagation)
+            source |= propagate.settings(options.propagation, device=options.device)
             masks = yield from propagate.propagate(
                 shot,
                 anchors=known,
@@ -123,6 +130,14 @@ class BlazePose:
             },
             source=source,
         )
+
+
+def _stride(shot: Shot, *, every: int) -> int:
+    """Every how many frames anybody is looked for; all where the shot is short or slow, or `every` is odd."""
+    numbers = shot.frames.numbers
+    step = min((b - a for a, b in pairwise(numbers)), default=1)
+    often = shot.info.fps >= 2 * step * _OFTEN_ENOUGH
+    return 2 if often and len(numbers) >= _SHORT and every % 2 == 0 else 1
 
 
 def _enlarge(rle: Rle, width: int, height: int) -> Rle:

@@ -17,7 +17,7 @@ def people_of(search: Search, *, min_duration: int) -> Generator[Progress, None,
 
     The last third of finding people.
     """
-    tracker = IdentityTracker(IdentityOptions(min_duration=min_duration, fill=0))
+    tracker = IdentityTracker(IdentityOptions(min_duration=min_duration, every=search.stride, fill=0))
     count = len(search.finds)
     for at, finds in enumerate(search.finds):
         tracker.add(search.image(at), [Detection(f.mask, f.sighting.quality) for f in finds])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -37,68 +38,76 @@ class Find:
 class Search:
     """Finds of a whole shot, by place of the frame in the shot."""
 
-    def __init__(self, frames: WorkingFrames, numbers: Sequence[int], finder: Finder) -> None:
+    def __init__(self, frames: WorkingFrames, numbers: Sequence[int], finder: Finder, *, stride: int = 1) -> None:
+        """`stride`: only every so many frames are looked at, and the last."""
         self._frames = frames
         self._numbers = numbers
         self.finder = finder
+        self.stride = stride
+        last = len(numbers) - 1
+        self.places = tuple(at for at in range(len(numbers)) if at % stride == 0 or at == last)
+        """Of the frames that are looked at."""
         self.thumbs = Thumbs(frames.width, frames.height)
         self._scale = self.thumbs.width / frames.width
         self.finds: list[list[Find]] = []
 
     def run(self, every: int) -> Generator[Progress, None, None]:
-        """Look at all frames, to and fro: two thirds of the finding. A full look on every `every`-th and the last."""
-        total = 3 * len(self._numbers)
+        """Look through the shot, to and fro: two thirds of the finding. Full looks on every `every`-th and the last."""
+        count = len(self._numbers)
         expected: list[tuple[Body, BoolMask, int]] = []
-        for at, _ in enumerate(self._numbers):
+        before, found, looked = 0, list[Find](), frozenset(self.places)
+        for at in range(count):
             image = self.image(at)
             self.thumbs.add(at, image)
-            bodies = [self._moved(b, m, at - 1, ahead=True) for b, m, _ in expected]
-            full = at % every == 0 or at == len(self._numbers) - 1
-            seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
-            found = self.describe(at, image, seen)
-            self.finds.append(found)
-            expected = self._expect(found, expected, bodies, at)
-            yield Progress(phase="find", done=at + 1, total=total, detail=f"{len(found)} people")
-        for at in range(len(self._numbers) - 2, -1, -1):
-            self._fill(at)
-            yield Progress(phase="find", done=2 * len(self._numbers) - at - 1, total=total)
+            self.finds.append([])
+            if at in looked:
+                expected = [(*self._moved(body, mask, before, at), since) for body, mask, since in expected]
+                bodies = [body for body, _, _ in expected]
+                full = at % every == 0 or at == count - 1
+                seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
+                found = self.finds[at] = self.describe(at, image, seen)
+                expected = self._expect(found, expected, at)
+                before = at
+            yield Progress(phase="find", done=at + 1, total=3 * count, detail=f"{len(found)} people")
+        for at, after in reversed(list(pairwise(self.places))):
+            self._fill(at, after)
+            yield Progress(phase="find", done=2 * count - at, total=3 * count)
 
     def image(self, at: int) -> WorkingImage:
         """Working copy of the frame at place `at`."""
         return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + 16])
 
-    def _moved(self, body: Body, mask: BoolMask, at: int, *, ahead: bool) -> Body:
-        x, y = self.thumbs.motion(mask, at, ahead=ahead)
-        return body.moved(x / self._scale, y / self._scale)
+    def _moved(self, body: Body, mask: BoolMask, start: int, end: int) -> tuple[Body, BoolMask]:
+        """Somebody of the frame at `start`, and their mask, as they would be on the frame at `end`."""
+        step = 1 if end > start else -1
+        for at in range(start, end, step):
+            x, y = self.thumbs.motion(mask, at, ahead=step > 0)
+            body, mask = body.moved(x / self._scale, y / self._scale), self.thumbs(mask, at, at + step)
+        return body, mask
 
     def _expect(
-        self,
-        found: Sequence[Find],
-        before: Sequence[tuple[Body, BoolMask, int]],
-        bodies: Sequence[Body],
-        at: int,
+        self, found: Sequence[Find], expected: Sequence[tuple[Body, BoolMask, int]], at: int
     ) -> list[tuple[Body, BoolMask, int]]:
         """Where to look on the next frame: at those found now, and for a while at those lost lately."""
         sure = [f for f in found if f.sighting.quality >= float(SETTINGS["follow_quality"])]
         now = [(f.body, f.sighting.mask.decode(), at) for f in sure]
         masks = [f.sighting.mask.decode() for f in found]
-        for (_, mask, since), body in zip(before, bodies, strict=True):
-            carried = self.thumbs(mask, at - 1, at)
+        for body, carried, since in expected:
             seen = any(np.count_nonzero(carried & m) > 0.5 * min(carried.sum(), m.sum()) for m in masks)
             if carried.any() and at - since < int(SETTINGS["keep_looking"]) and not seen:
                 now.append((body, carried, since))
         return now
 
-    def _fill(self, at: int) -> None:
-        """Look again where somebody of the next frame should have been."""
+    def _fill(self, at: int, after: int) -> None:
+        """Look again where somebody of the frame at `after` should have been."""
         present = [f.sighting.mask.decode() for f in self.finds[at]]
         missing: list[Body] = []
-        for find in self.finds[at + 1]:
+        for find in self.finds[after]:
             if find.sighting.quality < float(SETTINGS["follow_quality"]):
                 continue
-            carried = self.thumbs(find.sighting.mask.decode(), at + 1, at)
+            body, carried = self._moved(find.body, find.sighting.mask.decode(), after, at)
             if carried.any() and not any(np.count_nonzero(carried & m) > 0.5 * carried.sum() for m in present):
-                missing.append(self._moved(find.body, find.sighting.mask.decode(), at + 1, ahead=False))
+                missing.append(body)
         if not missing:
             return
         image = self.image(at)

@@ -40,7 +40,10 @@ class Overlap:
 
 
 class ShotMotion:
-    """Frames are added in order, with their masks; 37 kB a frame at 16:9 and the masks' pixels are kept."""
+    """Frames are added in order, with their masks; 37 kB a frame at 16:9 and the masks' pixels are kept.
+
+    One thread may ask for `overlaps` of the latest frame while another adds the next.
+    """
 
     def __init__(self, width: int, height: int, *, long_side: int = 384, kept: int = 12) -> None:
         self.width, self.height = working_size(width, height, long_side=long_side)
@@ -50,7 +53,7 @@ class ShotMotion:
         self._colours: NDArray[np.float64] | None = None
         self._masks: list[sparse.csc_array] = []
         self._by_pixel: OrderedDict[int, sparse.csr_array] = OrderedDict()
-        self._flows: OrderedDict[int, FlowPair] = OrderedDict()
+        self._flows: dict[int, FlowPair] = {}
         self.cuts: list[int] = []
         """Places of frames that begin another scene."""
 
@@ -79,7 +82,7 @@ class ShotMotion:
         """How much of a picture came from the one before: the flow returns, and the colours are those of there."""
         if self._last is None:
             return 1.0
-        pair = self._flow(at)
+        pair = self._measured(at)
         lab, lab_before = (cv2.blur(lab_of(i), (3, 3)) for i in (now, self._last))
         gap = colour_gap(lab, warp(np.asarray(lab_before, np.float32), pair[0]))
         return float((consistency(pair) * np.exp(-gap / (2 * 8.0**2))).mean())
@@ -92,23 +95,25 @@ class ShotMotion:
         """Number of the scene a frame belongs to."""
         return sum(c <= at for c in self.cuts)
 
-    def _flow(self, at: int) -> FlowPair:
-        if at not in self._flows:
-            now, before = (np.repeat(self._grey[i][..., None], 3, axis=2) for i in (at, at - 1))
-            self._flows[at] = flow_between(now, before)
-            if len(self._flows) > self._kept:
-                self._flows.popitem(last=False)
-        self._flows.move_to_end(at)
-        return self._flows[at]
+    def _measured(self, at: int) -> FlowPair:
+        """Flow between a frame and the one before, kept for the latest frames."""
+        now, before = (np.repeat(self._grey[i][..., None], 3, axis=2) for i in (at, at - 1))
+        pair = self._flows[at] = flow_between(now, before)
+        if len(self._flows) > self._kept:
+            del self._flows[min(self._flows)]
+        return pair
 
     def overlaps(self, at: int, *, back: int) -> dict[int, Overlap]:
-        """Earlier place -> how its masks lie on those of the frame `at`, for up to `back` frames of the same scene."""
+        """Earlier place -> how its masks lie on those of the frame `at`, for up to `back` frames of the same scene.
+
+        `at` is the last frame added, or the one before; `back` is less than the frames kept by two.
+        """
         y, x = (g.astype(np.float32) for g in np.mgrid[: self.height, : self.width])
         out: dict[int, Overlap] = {}
         for start in range(at - 1, max(-1, at - back - 1), -1):
             if start + 1 in self.cuts:
                 break
-            flow = self._flow(start + 1)[0]
+            flow = self._flows[start + 1][0]
             step = np.asarray(cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
             x, y = x + step[..., 0], y + step[..., 1]
             column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -84,7 +85,10 @@ def identify(
 
 
 class IdentityTracker:
-    """The same, frame by frame: `add` each in the order of the shot, then ask for `people`."""
+    """The same, frame by frame: `add` each in the order of the shot, then ask for `people`.
+
+    What the masks of a frame have to do with those before is worked out on a thread while the next frame is taken in.
+    """
 
     def __init__(self, options: IdentityOptions | None = None) -> None:
         self._options = options or IdentityOptions()
@@ -93,6 +97,7 @@ class IdentityTracker:
         self._overlaps: dict[tuple[int, int], Overlap] = {}
         self._motion: ShotMotion | None = None
         self._back = max(int(SETTINGS["near"]), min(2 * self._options.every, 16))
+        self._under_way: Future[None] | None = None
 
     def add(self, image: WorkingImage, detections: Sequence[Detection]) -> None:
         """Take in the next frame; the picture is not kept."""
@@ -102,13 +107,32 @@ class IdentityTracker:
         masks = [one.mask.decode() for one in detections]
         small = self._motion.add(image, masks)
         self._frames.append(tuple(detections))
-        self._sights.append(_sights(at, detections, masks, small, image))
-        self._overlaps.update({(s, at): lap for s, lap in self._motion.overlaps(at, back=self._back).items()})
+        self._finish()
+        beside = ThreadPoolExecutor(1, thread_name_prefix="vimatte-identity")
+        self._under_way = beside.submit(self._compare, self._motion, at, masks, small, image)
+        beside.shutdown(wait=False)  # its thread ends with the work, whatever becomes of this tracker
+
+    def _compare(
+        self,
+        motion: ShotMotion,
+        at: int,
+        masks: Sequence[BoolMask],
+        small: Sequence[BoolMask],
+        image: WorkingImage,
+    ) -> None:
+        self._sights.append(_sights(at, self._frames[at], masks, small, image))
+        self._overlaps.update({(s, at): lap for s, lap in motion.overlaps(at, back=self._back).items()})
+
+    def _finish(self) -> None:
+        if self._under_way is not None:
+            self._under_way.result()
+            self._under_way = None
 
     def people(self) -> list[Identity]:
         """Everybody, by first appearance, then left to right."""
         if self._motion is None:
             return []
+        self._finish()
         frames, options = self._frames, self._options
         count = len(frames)
         swallowing = mixed(
