@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
-__all__ = ["Activation", "PackedConv2d", "can_pack", "pack"]
+__all__ = ["Activation", "ConvReLU2d", "PackedConv2d", "can_pack", "pack"]
 
 Activation = Literal["none", "relu", "relu6"]
 _FUSED: dict[Activation, tuple[str, list[float], str]] = {
@@ -22,6 +23,14 @@ def can_pack(device: torch.device) -> bool:
     """Whether oneDNN, of which this is a service, works on that device: processors of x86 and Arm servers."""
     there = hasattr(torch.ops.mkldnn, "_convolution_pointwise") and torch.backends.mkldnn.enabled
     return device.type == "cpu" and bool(there)
+
+
+class ConvReLU2d(nn.Conv2d):
+    """A convolution and the ReLU after it, as one part of a network with the convolution's own parameters."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (b, c, h, w), nothing below 0."""
+        return F.relu(super().forward(x), inplace=True)
 
 
 class PackedConv2d(nn.Module):
@@ -65,7 +74,7 @@ class PackedConv2d(nn.Module):
 
 
 def pack(network: nn.Module, kind: torch.dtype = torch.float32) -> None:
-    """Put packed convolutions in the place of a network's own, for inference on the CPU; with ReLU6 after one, too.
+    """Put packed convolutions in the place of a network's own, for inference on the CPU; with their ReLU or ReLU6, too.
 
     What they give is of `kind`, whatever they are given; all other parameters stay as they are.
     """
@@ -73,6 +82,8 @@ def pack(network: nn.Module, kind: torch.dtype = torch.float32) -> None:
         match list(child.children()) if isinstance(child, nn.Sequential) else [child]:
             case [nn.Conv2d() as conv, nn.ReLU6()]:
                 setattr(network, name, _packed(conv, "relu6", kind))
+            case [ConvReLU2d() as conv]:
+                setattr(network, name, _packed(conv, "relu", kind))
             case [nn.Conv2d() as conv]:
                 setattr(network, name, _packed(conv, "none", kind))
             case _:

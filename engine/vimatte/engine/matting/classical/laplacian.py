@@ -6,6 +6,7 @@ window alpha is an affine function of colour. Only windows that touch an open pi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -86,16 +87,15 @@ def _stencil(
     flat = picture.reshape(-1, 3)
     colour = np.stack([flat[at].T for at in pixels]).astype(np.float64)
     colour -= colour.mean(axis=0)
-    weighed = np.einsum("uvn,avn->aun", _inverse(colour, epsilon / 9.0), colour)
+    inverse = _inverse(colour, epsilon / 9.0)
+    inverse *= -1.0 / 9.0
     rows = [place[at] for at in pixels]
     for a, (ya, xa) in enumerate(_WINDOW):
+        red, green, blue = (_dot(row, colour[a]) for row in inverse)
         for b in range(a, 9):
             yb, xb = _WINDOW[b]
-            entry = np.einsum("un,un->n", weighed[a], colour[b])
-            entry += 1.0
-            entry /= -9.0
-            if a == b:
-                entry += 1.0
+            entry = _dot((red, green, blue), colour[b])
+            entry += (8.0 if a == b else -1.0) / 9.0
             step = (yb - ya + 2) * 5 + xb - xa + 2
             stencil[step][rows[a]] += entry
             if a != b:
@@ -103,10 +103,19 @@ def _stencil(
     return stencil.T
 
 
+def _dot(one: Sequence[NDArray[np.float64]] | NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products (n,) of two (3, n): much quicker so than `einsum` is."""
+    total: NDArray[np.float64] = one[0] * other[0]
+    total += one[1] * other[1]
+    total += one[2] * other[2]
+    return total
+
+
 def _inverse(colour: NDArray[np.float64], more: float) -> NDArray[np.float64]:
     """Inverses (3, 3, n) of the covariances of (9, 3, n) whose mean is 0, with `more` added to variances."""
-    covariance = np.einsum("aun,avn->uvn", colour, colour) / 9.0
-    (rr, rg, rb), (_, gg, gb), (_, _, bb) = covariance
+    red, green, blue = colour[:, 0], colour[:, 1], colour[:, 2]
+    pairs = ((red, red), (red, green), (red, blue), (green, green), (green, blue), (blue, blue))
+    rr, rg, rb, gg, gb, bb = ((one * other).sum(axis=0) / 9.0 for one, other in pairs)
     rr, gg, bb = rr + more, gg + more, bb + more
     # Cofactors: what is regularised is symmetric and positive, so the determinant is never near 0 for its size.
     first = np.stack([gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb])

@@ -26,7 +26,6 @@ from vimatte.engine.matting.lite.refine import refined
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.packed import can_pack, pack
 from vimatte.engine.precision import quickest
-from vimatte.engine.refine.couple import couple
 from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.threads import ahead, shared_cores
@@ -152,9 +151,9 @@ class Lite:
 
     def _looked(self, picture: Picture, ids: tuple[int, ...], masks: Sequence[NDArray[np.bool_]]) -> _Frame:
         factor = _factor(picture)
-        whole = np.clip(np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
         with inference(self._device, what="lite", instead=_INSTEAD):
-            planes = torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1))).to(self._device)
+            planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).to(self._device)
+            planes = planes.nan_to_num(nan=0.0, posinf=1.0, neginf=0.0).clamp_(0.0, 1.0)
             planes = _filled(planes, factor * _ALIGNED, repeat=True)
             own = torch.from_numpy(np.stack(masks)).to(self._device, torch.float32)
             guidance = _shrunk(_filled(own, factor * _ALIGNED, repeat=False), factor)
@@ -198,8 +197,7 @@ def _polished(decided: _Decided, tracks: TrackSet) -> NDArray[np.float32]:
         rows = [tracks.ids.index(one) for one in decided.ids]
         inside = (slice(None), slice(tracks.height), slice(tracks.width))
         picture = np.ascontiguousarray(decided.picture_3HW[inside].permute(1, 2, 0).cpu().numpy())
-        found = couple(decided.alphas_PHW[inside].numpy())
-        out[rows] = polished(picture, found, soft=_SOFT, grow=_GROW, pull=_PULL)
+        out[rows] = polished(picture, decided.alphas_PHW[inside].numpy(), soft=_SOFT, grow=_GROW, pull=_PULL)
     return out
 
 
@@ -224,12 +222,15 @@ def _filled(planes_CHW: Tensor, multiple: int, *, repeat: bool) -> Tensor:
 
 def _with_others(own_PHW: Tensor) -> Tensor:
     """(p, 2, H, W): each person's mask and the union of everybody else's."""
-    if len(own_PHW) == 1:
-        return torch.stack([own_PHW, torch.zeros_like(own_PHW)], dim=1)
-    # The largest of the others is the largest of all, or the second where one is the largest oneself.
-    two = own_PHW.topk(2, dim=0).values
-    others = torch.where(own_PHW == two[0], two[1], two[0])
-    return torch.stack([own_PHW, others], dim=1)
+    out = own_PHW.new_zeros((len(own_PHW), 2, *own_PHW.shape[1:]))
+    out[:, 0] = own_PHW
+    # The largest of those before, then of those after.
+    for order in (range(len(out)), reversed(range(len(out)))):
+        largest = torch.zeros_like(own_PHW[0])
+        for row in order:
+            torch.maximum(out[row, 1], largest, out=out[row, 1])
+            largest = torch.maximum(largest, own_PHW[row])
+    return out
 
 
 def _parts(guidance_PHW: Tensor) -> list[Part]:

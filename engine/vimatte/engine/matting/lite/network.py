@@ -22,6 +22,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
 from vimatte.engine.lite.encoder import MobileNetV2
+from vimatte.engine.packed import ConvReLU2d
 
 __all__ = ["ABSENT", "Fine", "MatteNetwork", "Part", "People", "Seen", "TimeTap", "alphas_of", "shares_of"]
 
@@ -150,11 +151,11 @@ class Fine(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(5, _DETAIL, 3, stride=2, padding=1)
         self.context = nn.Conv2d(_NARROW, _DETAIL, 1)
-        self.near = nn.Conv2d(_DETAIL, _DETAIL, 3, padding=1)
+        self.near = ConvReLU2d(_DETAIL, _DETAIL, 3, padding=1)
         self.near_again = nn.Conv2d(_DETAIL, _DETAIL, 3, padding=1)
         self.narrow = nn.Conv2d(_DETAIL, _FULL, 1)
         self.full = nn.Conv2d(5, _FULL, 3, padding=1)
-        self.full_again = nn.Conv2d(_FULL, _FULL, 3, padding=1)
+        self.full_again = ConvReLU2d(_FULL, _FULL, 3, padding=1)
         self.correction = nn.Conv2d(_FULL, 1, 3, padding=1)
         _silence(self.correction)
 
@@ -166,10 +167,10 @@ class Fine(nn.Module):
         """
         x_P5HW = torch.cat([picture_P3HW, coarse_P2HW], dim=1) * 2 - 1
         half = F.relu(self.stem(x_P5HW) + context_PChw, inplace=True)
-        half = F.relu(half + self.near_again(F.relu(self.near(half), inplace=True)), inplace=True)
+        half = F.relu(half + self.near_again(self.near(half)), inplace=True)
         up = F.interpolate(self.narrow(half), scale_factor=2.0, mode="bilinear", align_corners=False)
         full = F.relu(self.full(x_P5HW) + up, inplace=True)
-        out: Tensor = self.correction(F.relu(self.full_again(full), inplace=True))
+        out: Tensor = self.correction(self.full_again(full))
         return out
 
 
@@ -229,13 +230,12 @@ class _Block(nn.Module):
     def __init__(self, channels: int, *, kernel: int = 5) -> None:
         super().__init__()
         wide = 3 * channels
-        self.widen = nn.Conv2d(channels, wide, 1)
-        self.filter = nn.Conv2d(wide, wide, kernel, padding=kernel // 2, groups=wide)
+        self.widen = ConvReLU2d(channels, wide, 1)
+        self.filter = ConvReLU2d(wide, wide, kernel, padding=kernel // 2, groups=wide)
         self.narrow = nn.Conv2d(wide, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = F.relu(self.filter(F.relu(self.widen(x), inplace=True)), inplace=True)
-        out: Tensor = x + self.narrow(wide)
+        out: Tensor = x + self.narrow(self.filter(self.widen(x)))
         return out
 
 

@@ -17,7 +17,10 @@ _LONG_SIDE = 256
 
 
 class Thumbs:
-    """Thumbnails by place in the shot (37 kB each at 16:9); implements `sighting.Carry`."""
+    """Thumbnails by place in the shot (37 kB each at 16:9); implements `sighting.Carry`.
+
+    One thread may add frames, and ask for their flow, a few places ahead of another that carries masks.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = working_size(width, height, long_side=_LONG_SIDE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
+from vimatte.engine.threads import ahead
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.carry import Thumbs
 from vimatte.engine.vis.blazepose.look import Finder, Seen
@@ -23,6 +25,8 @@ from vimatte.engine.vis.snap import snap
 
 __all__ = ["SETTINGS", "Find", "Search"]
 
+_AHEAD = 8
+"""Frames read while others are looked at."""
 SETTINGS = {"follow_quality": 0.5, "keep_looking": 6, "snap_radius": 0.016}
 
 
@@ -54,28 +58,42 @@ class Search:
     def run(self, every: int) -> Generator[Progress, None, None]:
         """Look through the shot, to and fro: two thirds of the finding. Full looks on every `every`-th and the last."""
         count = len(self._numbers)
-        expected: list[tuple[Body, BoolMask, int]] = []
-        before, found, looked = 0, list[Find](), frozenset(self.places)
-        for at in range(count):
-            image = self.image(at)
-            self.thumbs.add(at, image)
-            self.finds.append([])
-            if at in looked:
-                expected = [(*self._moved(body, mask, before, at), since) for body, mask, since in expected]
-                bodies = [body for body, _, _ in expected]
-                full = at % every == 0 or at == count - 1
-                seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
-                found = self.finds[at] = self.describe(at, image, seen)
-                expected = self._expect(found, expected, at)
-                before = at
-            yield Progress(phase="find", done=at + 1, total=3 * count, detail=f"{len(found)} people")
+        with closing(ahead(self._pictures(), most=_AHEAD)) as pictures:
+            for at, many in self._look(pictures, every):
+                yield Progress(phase="find", done=at + 1, total=3 * count, detail=f"{many} people")
         for at, after in reversed(list(pairwise(self.places))):
             self._fill(at, after)
             yield Progress(phase="find", done=2 * count - at, total=3 * count)
 
+    def _look(self, pictures: Iterable[WorkingImage], every: int) -> Generator[tuple[int, int]]:
+        """Look through all pictures; give each place and how many people are seen there, or were last."""
+        places, last = frozenset(self.places), len(self._numbers) - 1
+        expected: list[tuple[Body, BoolMask, int]] = []
+        before = 0
+        for at, image in enumerate(pictures):
+            self.finds.append([])
+            if at in places:
+                expected = [(*self._moved(body, mask, before, at), since) for body, mask, since in expected]
+                bodies = [body for body, _, _ in expected]
+                full = at % every == 0 or at == last
+                seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
+                self.finds[at] = self.describe(at, image, seen)
+                expected = self._expect(self.finds[at], expected, at)
+                before = at
+            yield at, len(self.finds[before])
+
     def image(self, at: int) -> WorkingImage:
         """Working copy of the frame at place `at`."""
-        return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + 16])
+        return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + _AHEAD])
+
+    def _pictures(self) -> Generator[WorkingImage]:
+        """All working copies in order, with the motion from each to the next measured."""
+        for at in range(len(self._numbers)):
+            image = self.image(at)
+            self.thumbs.add(at, image)
+            if at:
+                self.thumbs.flow(at)
+            yield image
 
     def _moved(self, body: Body, mask: BoolMask, start: int, end: int) -> tuple[Body, BoolMask]:
         """Somebody of the frame at `start`, and their mask, as they would be on the frame at `end`."""
