@@ -60,6 +60,8 @@ class _Frame:
     picture_3HW: Tensor
     """At the plate's size, filled up to whole multiples."""
     people: People
+    within: Sequence[Part]
+    """Where each of them can be."""
     seen: Seen
     x_PChw: Tensor
     """What goes into the next exchange over time."""
@@ -159,8 +161,8 @@ class Lite:
             guidance = _shrunk(_filled(own, factor * _ALIGNED, repeat=False), factor)
             small = _shrunk(planes[None], factor)
             seen = self._network.look(small.contiguous(memory_format=torch.channels_last))
-            people = People(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
-            return _Frame(ids, planes, people, seen, self._network.first(seen, people))
+            people = People.of(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
+            return _Frame(ids, planes, people, _parts(guidance), seen, self._network.first(seen, people))
 
     def _second(self, around: Iterator[Window[_Frame | None]]) -> Iterator[tuple[int, _Frame | None]]:
         """Exchange over time at a sixteenth, and go on."""
@@ -179,8 +181,7 @@ class Lite:
             return _Decided(window.number)
         with inference(self._device, what="lite", instead=_INSTEAD):
             x = _exchanged(self._network.middle_time, frame, window)
-            within = _parts(frame.people.guidance_P2HW[:, 0])
-            context, logits = self._network.third(x, frame.seen, frame.people, within=within)
+            context, logits = self._network.third(x, frame.seen, frame.people, within=frame.within)
             alphas = refined(self._network.fine, frame.picture_3HW, logits, context)
         return _Decided(window.number, frame.ids, frame.picture_3HW, alphas.cpu())
 

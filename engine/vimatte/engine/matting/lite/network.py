@@ -43,8 +43,17 @@ class People:
 
     frame_P: Tensor
     """int64: the frame of each pair, as an index into what the encoder saw; ascending."""
-    guidance_P2HW: Tensor
-    """Own mask and everybody else's, 0 to 1, at the coarse size."""
+    guidance_P2hw: Tensor
+    """Own mask and everybody else's, 0 to 1, at a quarter of the coarse size."""
+
+    @classmethod
+    def of(cls, frame_P: Tensor, guidance_P2HW: Tensor) -> People:
+        """From guidance at the coarse size."""
+        return cls(frame_P, F.avg_pool2d(guidance_P2HW, 4))
+
+    def rows_of(self, x_FChw: Tensor) -> Tensor:
+        """Each pair's frame."""
+        return x_FChw.expand(len(self.frame_P), -1, -1, -1) if len(x_FChw) == 1 else x_FChw[self.frame_P]
 
     def means_of_others(self, x_PChw: Tensor) -> Tensor:
         """For each pair the mean of the other people of its frame; 0 where somebody is alone."""
@@ -52,7 +61,11 @@ class People:
             return torch.zeros_like(x_PChw)
         frames = int(self.frame_P.max().item()) + 1
         if frames == 1:
-            return (x_PChw.sum(dim=0, keepdim=True) - x_PChw) / (len(x_PChw) - 1)
+            # One after the other: `sum` forgets how its result is to lie in memory, which all that follows pays for.
+            total = x_PChw[0] + x_PChw[1]
+            for one in x_PChw[2:]:
+                total += one
+            return (total - x_PChw) / (len(x_PChw) - 1)
         sums = x_PChw.new_zeros((frames, *x_PChw.shape[1:])).index_add_(0, self.frame_P, x_PChw)
         counts = torch.bincount(self.frame_P, minlength=frames).to(x_PChw.dtype)
         others = (counts - 1).clamp(min=1)[self.frame_P]
@@ -193,15 +206,15 @@ class _Join(nn.Module):
     def joined(self, coarser_PChw: Tensor | None, seen_FChw: Tensor, people: People) -> Tensor:
         """All but the blocks."""
         height, width = seen_FChw.shape[-2:]
-        guidance = F.adaptive_avg_pool2d(people.guidance_P2HW, (height, width))
+        guidance = F.avg_pool2d(people.guidance_P2hw, people.guidance_P2hw.shape[-1] // width)
         # The picture's part is worked out once a frame, however many people there are.
-        x = self.seen(seen_FChw)[people.frame_P] + self.guidance(guidance * 2 - 1)
+        x = people.rows_of(self.seen(seen_FChw)) + self.guidance(guidance * 2 - 1)
         if self.coarser is not None and coarser_PChw is not None:
             x = x + F.interpolate(
                 self.coarser(coarser_PChw), size=(height, width), mode="bilinear", align_corners=False
             )
-        scale, shift = self.token(seen_FChw, guidance, people.frame_P)
-        x = F.relu(x * scale + shift, inplace=True)
+        scale, shift = self.token(people.rows_of(seen_FChw), guidance)
+        x = F.relu(torch.addcmul(shift, x, scale), inplace=True)
         out: Tensor = x + self.others(people.means_of_others(x))
         return out
 
@@ -215,11 +228,11 @@ class _Token(nn.Module):
         self.spread = nn.Linear(32, 2 * channels)
         _silence(self.spread)
 
-    def forward(self, seen_FChw: Tensor, guidance_P2hw: Tensor, frame_P: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, seen_PChw: Tensor, guidance_P2hw: Tensor) -> tuple[Tensor, Tensor]:
         weights = guidance_P2hw.flatten(2)
-        sums = torch.einsum("pkx,pcx->pkc", weights.to(seen_FChw.dtype), seen_FChw.flatten(2)[frame_P])
+        sums = torch.einsum("pkx,pcx->pkc", weights.to(seen_PChw.dtype), seen_PChw.flatten(2))
         means = sums.to(weights.dtype) / (weights.sum(dim=2, keepdim=True) + 1e-3)
-        changes = self.spread(F.relu(self.squeeze(means.flatten(1)))).to(seen_FChw.dtype)
+        changes = self.spread(F.relu(self.squeeze(means.flatten(1)))).to(seen_PChw.dtype)
         scale, shift = changes.chunk(2, dim=1)
         return 1 + scale[:, :, None, None], shift[:, :, None, None]
 

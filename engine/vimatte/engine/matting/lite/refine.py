@@ -44,7 +44,7 @@ def refined(fine: Fine, picture_3HW: Tensor, logits_P1hw: Tensor, context_PChw: 
         rest = own.sum(dim=0, keepdim=True) - own
         tiles = _unsure(own, strip, width=W, reach=fine.reach)
         if tiles:
-            context = _enlarged(detail, strip.halved(), scale=scale // 2)
+            context = _Context(detail, strip.halved(), scale=scale // 2)
             rows = picture_3HW[:, strip.top : strip.bottom]
             _correct(fine, logits, tiles, rows, torch.stack([own, rest], dim=1), context)
         core = logits[:, strip.first - strip.top : strip.last - strip.top]
@@ -91,10 +91,40 @@ def _strips(height: int, *, reach: int) -> Iterator[_Strip]:
 
 def _enlarged(x_PChw: Tensor, strip: _Strip, *, scale: int) -> Tensor:
     """Rows of `x` enlarged, bilinearly, as if all of it were."""
-    height = x_PChw.shape[2]
-    above, below = max(0, strip.top // scale - 1), min(height, -(-strip.bottom // scale) + 1)
-    part = F.interpolate(x_PChw[:, :, above:below], scale_factor=float(scale), mode="bilinear", align_corners=False)
-    return part[:, :, strip.top - above * scale : strip.bottom - above * scale]
+    rows = _rows(x_PChw.shape[2], strip, scale=scale)
+    part = F.interpolate(x_PChw[:, :, rows], scale_factor=float(scale), mode="bilinear", align_corners=False)
+    return part[:, :, strip.top - rows.start * scale : strip.bottom - rows.start * scale]
+
+
+def _rows(height: int, strip: _Strip, *, scale: int) -> slice:
+    """Of something `scale` times smaller, those that a strip of it enlarged is made of."""
+    return slice(max(0, strip.top // scale - 1), min(height, -(-strip.bottom // scale) + 1))
+
+
+class _Context:
+    """Rows of the coarse features, enlarged only where tiles lie."""
+
+    def __init__(self, detail_PChw: Tensor, strip: _Strip, *, scale: int) -> None:
+        self._rows = _rows(detail_PChw.shape[2], strip, scale=scale)
+        self._detail = detail_PChw[:, :, self._rows]
+        self._strip, self._scale = strip, scale
+
+    def of(self, tiles: list[_Tile]) -> Tensor:
+        """(t, c, ·, ·) at half the plate's size, of tiles of one width, as if all of it were enlarged."""
+        scale, width = self._scale, self._detail.shape[3]
+        halves = [(tile.left // 2, tile.right // 2) for tile in tiles]
+        wide = halves[0][1] - halves[0][0]
+        # One column more on either side, moved inwards at the ends.
+        many = min(width, wide // scale + 3)
+        firsts = [min(max(0, left // scale - 1), width - many) for left, _ in halves]
+        parts = torch.stack(
+            [self._detail[tile.row, :, :, at : at + many] for tile, at in zip(tiles, firsts, strict=True)]
+        )
+        large = F.interpolate(parts, scale_factor=float(scale), mode="bilinear", align_corners=False)
+        top = self._strip.top - self._rows.start * scale
+        large = large[:, :, top : top + self._strip.bottom - self._strip.top]
+        starts = [left - at * scale for (left, _), at in zip(halves, firsts, strict=True)]
+        return torch.stack([one[:, :, start : start + wide] for one, start in zip(large, starts, strict=True)])
 
 
 def _unsure(own_PHW: Tensor, strip: _Strip, *, width: int, reach: int) -> list[_Tile]:
@@ -126,14 +156,14 @@ def _tile(row: int, first: int, last: int, *, width: int, reach: int) -> _Tile:
 
 
 def _correct(
-    fine: Fine, logits_PHW: Tensor, tiles: list[_Tile], rows_3HW: Tensor, coarse_P2HW: Tensor, context_PChw: Tensor
+    fine: Fine, logits_PHW: Tensor, tiles: list[_Tile], rows_3HW: Tensor, coarse_P2HW: Tensor, context: _Context
 ) -> None:
     """Add the fine network's corrections to a strip's logits, in place."""
     for batch in _batches(tiles):
         found = fine(
             torch.stack([rows_3HW[:, :, t.left : t.right] for t in batch]),
             torch.stack([coarse_P2HW[t.row, :, :, t.left : t.right] for t in batch]),
-            torch.stack([context_PChw[t.row, :, :, t.left // 2 : t.right // 2] for t in batch]),
+            context.of(batch),
         )
         for tile, correction in zip(batch, found, strict=True):
             into = logits_PHW[tile.row, :, tile.first : tile.last]

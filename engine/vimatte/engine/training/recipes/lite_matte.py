@@ -116,7 +116,7 @@ def run(
     frame_P, person_P = places[:, 0], places[:, 1]
     own = masks.flatten(0, 1)[frame_P, person_P]
     others = _others(masks.flatten(0, 1), frame_P, person_P) * (0.0 if alone else 1.0)
-    people = People(frame_P, torch.stack([own, others], dim=1))
+    people = People.of(frame_P, torch.stack([own, others], dim=1))
     seen = network.look(coarse.pictures_BT3HW.flatten(0, 1))
     index_BTN = torch.full((B, T, N), -1, device=masks.device)
     index_BTN[there_BTN] = torch.arange(len(places), device=masks.device)
