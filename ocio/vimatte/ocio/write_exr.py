@@ -19,6 +19,7 @@ from vimatte.ocio.clip import ColourTags
 from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.errors import ConfigError
 from vimatte.ocio.exr_header import HeaderValues, apply_header
+from vimatte.ocio.half import HALF_MAX, rounded_to_half
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.timecode import Timecode
@@ -33,8 +34,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
-
-_HALF_MAX = 65504.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +150,10 @@ def _colour(rgb: Floats, depth: Depth) -> Floats:
     """Round to the file's precision here, so that the library has nothing left to decide; infinities and NaN stay."""
     if depth == "float":
         return rgb
-    held = np.where(np.isfinite(rgb), np.clip(rgb, -_HALF_MAX, _HALF_MAX), rgb)
-    return held.astype(np.float16).astype(np.float32)
+    finite = np.isfinite(rgb)
+    whole = bool(finite.all())
+    held = rounded_to_half(np.clip(rgb if whole else np.where(finite, rgb, np.float32(0)), -HALF_MAX, HALF_MAX))
+    return held if whole else np.where(finite, held, rgb)
 
 
 def _check_compression(compression: str) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vimatte.ocio.half import rounded_to_half
+
 __all__ = ["Depth", "written_alphas"]
 
 Depth = Literal["half", "float"]
@@ -27,14 +29,13 @@ def written_alphas(alphas: Floats, *, depth: Depth = "half") -> Floats:
     multiples of 2^-11 (half) or 2^-24 (float): such numbers and their sums are exact in that precision. The largest
     makes up for what rounding did to the sum, so three thirds are 1.
     """
-    out = np.nan_to_num(alphas, copy=True, nan=0.0, posinf=1.0, neginf=0.0)
-    np.clip(out, 0.0, 1.0, out=out)
+    out = np.fmin(np.fmax(alphas, np.float32(0)), np.float32(1))  # of a NaN and a number these take the number
     out[out <= SNAP] = 0.0
     out[out >= 1.0 - SNAP] = 1.0
     several = np.count_nonzero(out, axis=0) > 1 if len(out) > 1 else np.zeros(out.shape[1:], bool)
     if several.any():
         out[:, several] = _exact_sums(out[:, several], _STEPS[depth])
-    return out.astype(np.float16).astype(np.float32) if depth == "half" else out
+    return rounded_to_half(out) if depth == "half" else out
 
 
 def _exact_sums(alphas: Floats, steps: int) -> Floats:

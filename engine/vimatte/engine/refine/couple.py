@@ -16,9 +16,12 @@ def couple(alphas: NDArray[np.floating], *, snap: float = SNAP) -> NDArray[np.fl
 
     NaN counts as 0. In float32 the sum over the people never exceeds 1, not even by rounding.
     """
-    out = np.clip(np.nan_to_num(alphas, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0).astype(np.float32)
+    # Of a NaN and a number, these two take the number.
+    out = np.fmin(np.fmax(alphas, 0.0), 1.0).astype(np.float32, order="C")
     if out.shape[0] > 1:
-        out /= np.maximum(out.sum(axis=0, dtype=np.float32), np.float32(1.0))
+        crowded = (total := out.sum(axis=0, dtype=np.float32)) > 1.0
+        if crowded.any():
+            out[:, crowded] /= total[crowded]
     out[out < snap] = 0.0
     solid = out > 1.0 - snap
     if solid.any():
@@ -26,7 +29,8 @@ def couple(alphas: NDArray[np.floating], *, snap: float = SNAP) -> NDArray[np.fl
         out[solid] = 1.0
     if out.shape[0] > 1:
         # A float32 quotient may round up; a step down by one part in 2^22 leaves no sum above 1.
-        over = out.sum(axis=0, dtype=np.float64) > 1.0
-        if over.any():
-            out[:, over] *= np.float32(1.0 - 2.0**-22)
+        near = np.flatnonzero((out.sum(axis=0, dtype=np.float32) > 1.0 - 2.0**-20) & (out.max(axis=0) < 1.0))
+        flat = out.reshape(out.shape[0], -1)
+        over = near[flat[:, near].sum(axis=0, dtype=np.float64) > 1.0]
+        flat[:, over] *= np.float32(1.0 - 2.0**-22)
     return np.asarray(out, np.float32)
