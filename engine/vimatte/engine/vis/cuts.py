@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["is_cut"]
+__all__ = ["alike", "is_cut"]
 
 
 def is_cut(agree: float, *, before: NDArray[np.float64], now: NDArray[np.float64]) -> bool:
@@ -14,7 +14,10 @@ def is_cut(agree: float, *, before: NDArray[np.float64], now: NDArray[np.float64
     `agree` is the mean trust in the flow between the two pictures, 0 to 1; `before` and `now` are histograms of their
     colours over one palette, of any scale. Both must say so: a whip pan loses the flow and keeps the colours.
     """
-    if agree > 0.15:
-        return False
+    return agree <= 0.15 and not alike(before, now)
+
+
+def alike(before: NDArray[np.float64], now: NDArray[np.float64]) -> bool:
+    """Whether two such histograms share so much that no other scene begins, whatever the flow says."""
     one, two = before / max(float(before.sum()), 1e-9), now / max(float(now.sum()), 1e-9)
-    return float(np.minimum(one, two).sum()) < 0.6
+    return float(np.minimum(one, two).sum()) >= 0.6

@@ -63,17 +63,18 @@ class BlazePose:
     def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
         """Find everybody in `shot.frames`, then fill in their masks; `keys` are extra anchors whose names win."""
         numbers = shot.frames.numbers
-        every = max(1, options.detect_every or _EVERY)
+        stride = _stride(shot, every=options.detect_every or 2)
+        every = max(1, options.detect_every or _EVERY * stride)
         frames = WorkingFrames(shot, long_side=_LONG_SIDE)
         with shared_cores(HANDS), Finder(torch.device(options.device)) as finder:
-            finding = Search(frames, numbers, finder, stride=_stride(shot, every=every))
+            finding = Search(frames, numbers, finder, stride=stride)
             yield from finding.run(every)
             people = yield from people_of(finding, min_duration=options.min_duration)
             kept = anchors.choose(
                 people,
                 finding.thumbs,
                 count=len(numbers),
-                stride=finding.stride,
+                stride=stride,
                 area=finding.thumbs.width * finding.thumbs.height,
                 options=options,
             )

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.vis.appearance import colour_gap, lab_of
-from vimatte.engine.vis.cuts import is_cut
+from vimatte.engine.vis.cuts import alike, is_cut
 from vimatte.engine.vis.flow import FlowPair, WorkingImage, consistency, flow_between, warp, working_size
 
 __all__ = ["Overlap", "ShotMotion"]
@@ -64,8 +64,13 @@ class ShotMotion:
         self._grey.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8))
         codes = (small // 32).astype(np.int64) @ np.array([64, 8, 1])
         colours = np.bincount(codes.ravel(), minlength=512).astype(np.float64)
-        if self._colours is not None and is_cut(self._agree(at, small), before=self._colours, now=colours):
-            self.cuts.append(at)
+        if self._colours is not None and self._last is not None:
+            pair = self._measured(at)
+            # Most frames are no cut by their colours alone, which are quicker looked at.
+            if not alike(self._colours, colours) and is_cut(
+                _agree(pair, small, self._last), before=self._colours, now=colours
+            ):
+                self.cuts.append(at)
         self._last = small
         self._colours = colours
         shrunk = [self._shrink(m) for m in masks]
@@ -77,15 +82,6 @@ class ShotMotion:
         )
         self._masks.append(table)
         return shrunk
-
-    def _agree(self, at: int, now: WorkingImage) -> float:
-        """How much of a picture came from the one before: the flow returns, and the colours are those of there."""
-        if self._last is None:
-            return 1.0
-        pair = self._measured(at)
-        lab, lab_before = (cv2.blur(lab_of(i), (3, 3)) for i in (now, self._last))
-        gap = colour_gap(lab, warp(np.asarray(lab_before, np.float32), pair[0]))
-        return float((consistency(pair) * np.exp(-gap / (2 * 8.0**2))).mean())
 
     def _shrink(self, mask: BoolMask) -> BoolMask:
         small = cv2.resize(mask.astype(np.uint8) * 255, (self.width, self.height), interpolation=cv2.INTER_AREA)
@@ -136,3 +132,10 @@ class ShotMotion:
         """(n, n) pixels that masks of one frame have in common."""
         table = self._masks[at]
         return np.asarray((table.T @ table).todense(), np.float64)
+
+
+def _agree(pair: FlowPair, now: WorkingImage, before: WorkingImage) -> float:
+    """How much of a picture came from the one before: the flow returns, and the colours are those of there."""
+    lab, lab_before = (cv2.blur(lab_of(i), (3, 3)) for i in (now, before))
+    gap = colour_gap(lab, warp(np.asarray(lab_before, np.float32), pair[0]))
+    return float((consistency(pair) * np.exp(-gap / (2 * 8.0**2))).mean())
