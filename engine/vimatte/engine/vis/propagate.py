@@ -6,7 +6,7 @@ word on each frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import cv2
@@ -20,6 +20,8 @@ from vimatte.engine.shot import Shot
 from vimatte.engine.threads import shared_cores, side_by_side
 from vimatte.engine.vis.carriers import Carrier
 from vimatte.engine.vis.flow import working_size
+from vimatte.engine.vis.propagation import edges
+from vimatte.engine.vis.propagation.edges import Carried, with_edges
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
 from vimatte.engine.vis.propagation.sweep import Judge, sweep
@@ -49,6 +51,7 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
         "propagation_precision": str(quickest(device)).removeprefix("torch."),
         "propagation_weights": digest(),
         **judge.SETTINGS,
+        **edges.SETTINGS,
     }
 
 
@@ -66,8 +69,9 @@ def propagate(
     `anchors`: instance id -> frame -> mask at the shot's size; None means known to be absent there; any other frame is
     unknown and filled in from the anchors before and after it. Known masks come back as they are, but for pixels that
     two people claim on one frame. Frames outside the shot are ignored. With `exact` false the known masks are evidence
-    only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too. `copies`
-    are working copies of the shot that are there already; smaller ones are not used.
+    only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too. Outlines of
+    what `lite` carries from exact masks are laid by the matting network in the end. `copies` are working copies of the
+    shot that are there already; smaller ones are not used.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
     holds 8-bit working copies (48 MB in memory) and small soft masks, never full-size pictures. Raises ConfigError when
@@ -98,22 +102,38 @@ def propagate(
             done += 1
             yield Progress(phase="propagate", done=done, total=total)
     masks_of: dict[int, dict[int, Rle]] = {one: {} for one in sorted(anchors)}
-    for number in numbers:
-        given = {
-            one: rle
-            for one, rle in by_frame.get(number, {}).items()
-            if exact or rle is None or not any(one in result.get(number, {}) for result in swept)
-        }
-        soft = {
-            one: _blend(one, number, {f: r for f, r in anchors[one].items() if f in by_frame}, swept, frames)
-            for one in masks_of
-            if one not in given
-        }
-        for one, rle in _resolve(_shared_out(soft), given, height, width).items():
-            masks_of[one][number] = rle
+    every: Iterable[Carried] = (
+        _carried(number, by_frame.get(number, {}), anchors, by_frame, swept, frames, exact=exact) for number in numbers
+    )
+    for one_frame in with_edges(shot, frames, every, device=device) if carrier == "lite" and exact else every:
+        for one, rle in _resolve(one_frame.soft, one_frame.known, height, width).items():
+            masks_of[one][one_frame.number] = rle
         done += 1
         yield Progress(phase="propagate", done=done, total=total)
     return masks_of
+
+
+def _carried(
+    number: int,
+    here: Mapping[int, Rle | None],
+    anchors: Anchors,
+    by_frame: Mapping[int, Mapping[int, Rle | None]],
+    swept: list[Sweep],
+    frames: WorkingFrames,
+    *,
+    exact: bool,
+) -> Carried:
+    given = {
+        one: rle
+        for one, rle in here.items()
+        if exact or rle is None or not any(one in result.get(number, {}) for result in swept)
+    }
+    soft = {
+        one: _blend(one, number, {f: r for f, r in anchors[one].items() if f in by_frame}, swept, frames)
+        for one in sorted(anchors)
+        if one not in given
+    }
+    return Carried(number, _shared_out(soft), given)
 
 
 def _frames(shot: Shot, copies: WorkingFrames | None, *, long_side: int) -> WorkingFrames:
