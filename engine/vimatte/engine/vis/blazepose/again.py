@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import cv2
 import numpy as np
@@ -123,29 +123,21 @@ def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked, poo
     """Look where this person was not found, or not well enough."""
     person = people[who]
     known = {s.at: search.finds[s.at][s.index] for s in person.sightings}
-    gaps = _gaps(sorted(known), search.places)
-    begun: dict[int, tuple[Body, Future[Find | None]]] = {}
-
-    def begin(at: int) -> tuple[Body, Future[Find | None]]:
-        body = _expected(known, at)
-        if at not in begun or begun[at][0] != body:
-            begun[at] = body, pool.submit(_look, search, at, body, _others(search, people, who, at))
-        return begun[at]
-
-    for place, at in enumerate(gaps):
-        # The next ones are looked at meanwhile, though what is found here may say that they should be looked for
-        # elsewhere: it rarely does.
-        todo = [a for a in gaps[place : place + HANDS] if looked.get(("fill", who, a)) != _state(people, who, a, known)]
-        under_way = [begin(a) for a in todo]
-        if at not in todo:
-            continue
-        looked["fill", who, at] = _state(people, who, at, known)
-        body, look = under_way[0]
-        find = look.result()
-        if find is None or not _looks_right(find.sighting, people, who):
-            continue
-        if _is_between(find.body, body) if _inner(at, known) else _agrees(search, find.sighting, known):
-            known[at] = search.add(find)
+    # Places as far from a sighting as each other are looked at at once, with what is known from those nearer by.
+    for _, ring in groupby(_gaps(sorted(known), search.places), key=lambda gap: gap[0]):
+        under_way: list[tuple[int, Body, Future[Find | None]]] = []
+        for _, at in ring:
+            state = _state(people, who, at, known)
+            if looked.get(("fill", who, at)) != state:
+                looked["fill", who, at] = state
+                body = _expected(known, at)
+                under_way.append((at, body, pool.submit(_look, search, at, body, _others(search, people, who, at))))
+        for at, body, look in under_way:
+            find = look.result()
+            if find is None or not _looks_right(find.sighting, people, who):
+                continue
+            if _is_between(find.body, body) if _inner(at, known) else _agrees(search, find.sighting, known):
+                known[at] = search.add(find)
     return _with(person, known)
 
 
@@ -209,8 +201,8 @@ def _inner(at: int, known: Mapping[int, Find]) -> bool:
     return min(known) < at < max(known)
 
 
-def _gaps(known: Sequence[int], places: Sequence[int]) -> list[int]:
-    """Places without a sighting, those next to a known one first, so that each can lean on the one before."""
+def _gaps(known: Sequence[int], places: Sequence[int]) -> list[tuple[int, int]]:
+    """(Frames to the nearest sighting, place) of those without one, nearest first: each leans on those before."""
     beyond = int(SETTINGS["again_beyond"])
     wanted: list[tuple[int, int]] = []
     for a, b in pairwise([None, *known, None]):
@@ -218,7 +210,7 @@ def _gaps(known: Sequence[int], places: Sequence[int]) -> list[int]:
         last = known[-1] + beyond if b is None else b - 1
         inner = places[bisect_left(places, first) : bisect_right(places, last)]
         wanted += [(min(abs(at - k) for k in (a, b) if k is not None), at) for at in inner]
-    return [at for _, at in sorted(wanted)]
+    return sorted(wanted)
 
 
 def _expected(known: Mapping[int, Find], at: int) -> Body:
