@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -201,6 +202,16 @@ def test_every_second_frame_is_looked_at_where_they_are_many(
     finds = [e for e in events if e.kind == "progress" and e.phase == "find"]
     assert [e.done for e in finds] == sorted(e.done for e in finds)
     assert finds[-1].done == finds[-1].total
+
+
+def test_all_frames_are_looked_at_where_somebody_is_in_doubt(
+    stand_in: type[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = StandIn._one
+    monkeypatch.setattr(StandIn, "_one", lambda *of: None if (s := sure(*of)) is None else replace(s, quality=0.78))
+    tracks, _ = track(MemoryShot(pictures(30, (0, 30, 1, range(30)))))
+    assert StandIn.looks == 16 + 30
+    assert len(tracks.ids) == 1
 
 
 def test_frames_far_apart_are_all_looked_at(stand_in: type[StandIn]) -> None:

@@ -63,21 +63,23 @@ class BlazePose:
     def track(self, shot: Shot, *, keys: KeyMasks | None, options: VisOptions) -> Tracking:
         """Find everybody in `shot.frames`, then fill in their masks; `keys` are extra anchors whose names win."""
         numbers = shot.frames.numbers
-        stride = _stride(shot, every=options.detect_every or 2)
-        every = max(1, options.detect_every or _EVERY * stride)
+        every = max(1, options.detect_every or _EVERY)
         frames = WorkingFrames(shot, long_side=_LONG_SIDE)
         with shared_cores(HANDS), Finder(torch.device(options.device)) as finder:
-            finding = Search(frames, numbers, finder, stride=stride)
-            yield from finding.run(every)
-            people = yield from people_of(finding, min_duration=options.min_duration)
-            kept = anchors.choose(
-                people,
-                finding.thumbs,
-                count=len(numbers),
-                stride=stride,
-                area=finding.thumbs.width * finding.thumbs.height,
-                options=options,
-            )
+            for stride in sorted({_stride(shot, every=every), 1}, reverse=True):
+                finding = Search(frames, numbers, finder, stride=stride)
+                yield from finding.run(every)
+                people = yield from people_of(finding, min_duration=options.min_duration)
+                kept = anchors.choose(
+                    people,
+                    finding.thumbs,
+                    count=len(numbers),
+                    stride=stride,
+                    area=finding.thumbs.width * finding.thumbs.height,
+                    options=options,
+                )
+                if not anchors.in_doubt(kept):
+                    break
             kept = again.leave_contested(finding, again.look_again(finding, kept))
         width, height = shot.info.width, shot.info.height
         found = [
