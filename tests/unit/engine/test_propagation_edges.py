@@ -57,7 +57,7 @@ class StandIn:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
     monkeypatch.setattr("vimatte.engine.matting.lite.Lite", StandIn)
-    StandIn.alphas = {}
+    StandIn.alphas, StandIn.asked, StandIn.guided = {}, (), ()
     return StandIn
 
 

@@ -43,6 +43,7 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
         return dict(SETTINGS)
     from vimatte.engine.lite.propagate import judge
     from vimatte.engine.lite.propagate.weights import digest
+    from vimatte.engine.lite.shipped import shipped
 
     return {
         **SETTINGS,
@@ -52,6 +53,7 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
         "propagation_weights": digest(),
         **judge.SETTINGS,
         **edges.SETTINGS,
+        "propagation_edges_weights": shipped("matte").sha256,
     }
 
 
@@ -102,9 +104,7 @@ def propagate(
             done += 1
             yield Progress(phase="propagate", done=done, total=total)
     masks_of: dict[int, dict[int, Rle]] = {one: {} for one in sorted(anchors)}
-    every: Iterable[Carried] = (
-        _carried(number, by_frame.get(number, {}), anchors, by_frame, swept, frames, exact=exact) for number in numbers
-    )
+    every: Iterable[Carried] = (_carried(n, anchors, by_frame, swept, frames, exact=exact) for n in numbers)
     for one_frame in with_edges(shot, frames, every, device=device) if carrier == "lite" and exact else every:
         for one, rle in _resolve(one_frame.soft, one_frame.known, height, width).items():
             masks_of[one][one_frame.number] = rle
@@ -115,7 +115,6 @@ def propagate(
 
 def _carried(
     number: int,
-    here: Mapping[int, Rle | None],
     anchors: Anchors,
     by_frame: Mapping[int, Mapping[int, Rle | None]],
     swept: list[Sweep],
@@ -123,9 +122,10 @@ def _carried(
     *,
     exact: bool,
 ) -> Carried:
+    """What both sweeps together say of a frame, and what is known there."""
     given = {
         one: rle
-        for one, rle in here.items()
+        for one, rle in by_frame.get(number, {}).items()
         if exact or rle is None or not any(one in result.get(number, {}) for result in swept)
     }
     soft = {
