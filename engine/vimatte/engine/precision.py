@@ -8,7 +8,7 @@ import torch
 
 from vimatte.engine.errors import ConfigError
 
-__all__ = ["VARIABLE", "quickest"]
+__all__ = ["VARIABLE", "name_of_quickest", "quickest"]
 
 VARIABLE = "VIMATTE_PRECISION"
 """Environment variable: `auto`, or `full` for float32 on every machine, so that all give the same pixels."""
@@ -27,3 +27,8 @@ def quickest(device: str | torch.device) -> torch.dtype:
         return torch.float32
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if native is not None and native() else torch.float32
+
+
+def name_of_quickest(device: str | torch.device) -> str:
+    """Say it as settings do: 'bfloat16' or 'float32'. Raises ConfigError as `quickest` does."""
+    return str(quickest(device)).removeprefix("torch.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors.torch import load
 from vimatte.engine.checkpoints.state import State
 from vimatte.engine.errors import BackendError
 
-__all__ = ["shipped"]
+__all__ = ["digest", "shipped"]
 
 
 def shipped(name: str) -> State:
@@ -30,3 +31,9 @@ def shipped(name: str) -> State:
             f"install vimatte again."
         ) from error
     return State(tensors, hashlib.sha256(raw).hexdigest(), Path(str(source)))
+
+
+@cache
+def digest(name: str) -> str:
+    """Sha256 of the file of weights of `lite.<name>`, read once. Raises BackendError where it is not there."""
+    return shipped(name).sha256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -14,11 +14,10 @@ from vimatte.engine.matte import MatteFrame
 from vimatte.engine.matting.model import MattingModel
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.refine.couple import couple
-from vimatte.engine.shot import Picture, Shot
+from vimatte.engine.shot import Shot
+from vimatte.engine.small_shot import SmallShot
 from vimatte.engine.tracks import TrackSet
 from vimatte.ocio.clip import ClipInfo
-from vimatte.ocio.frame import Frame
-from vimatte.ocio.frame_range import FrameRange
 
 __all__ = ["ProxyMatting", "at_proxy"]
 
@@ -44,8 +43,9 @@ class ProxyMatting:
     def mattes(self, shot: Shot, tracks: TrackSet, frames: Sequence[int]) -> Generator[MatteFrame]:
         """Mattes at the plate's size; interpolation keeps their sum at most 1."""
         check_sizes(shot, tracks)
-        small = _SmallShot(shot, self._divisor)
         size = (shot.info.width, shot.info.height)
+        width, height = (-(-side // self._divisor) for side in size)
+        small = SmallShot(shot, width=width, height=height)
         with closing(self._model.mattes(small, _shrunk(tracks, small.info), frames)) as stream:
             for frame in stream:
                 alphas = np.zeros((len(frame.ids), size[1], size[0]), np.float32)
@@ -54,41 +54,6 @@ class ProxyMatting:
                         cv2.resize(alpha, size, dst=alphas[row], interpolation=cv2.INTER_LINEAR)
                 # Interpolated ones may add up to a rounding step above 1.
                 yield replace(frame, alphas=couple(alphas))
-
-
-class _SmallShot:
-    """The same shot, its pictures shrunk by area averages."""
-
-    def __init__(self, shot: Shot, divisor: int) -> None:
-        self._shot = shot
-        info = shot.info
-        self._info = replace(info, width=-(-info.width // divisor), height=-(-info.height // divisor))
-
-    @property
-    def info(self) -> ClipInfo:
-        return self._info
-
-    @property
-    def frames(self) -> FrameRange:
-        return self._shot.frames
-
-    def plate(self, number: int) -> Frame:
-        return Frame(number=number, rgb=self._small(self._shot.plate(number).rgb), space=self._shot.plate(number).space)
-
-    def picture(self, number: int) -> Picture:
-        return self._small(self._shot.picture(number))
-
-    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
-        return (self.plate(n) for n in numbers)
-
-    def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
-        with closing(self._shot.pictures(numbers)) as pictures:
-            for number, picture in pictures:
-                yield number, self._small(picture)
-
-    def _small(self, picture: Picture) -> Picture:
-        size = (self._info.width, self._info.height)
-        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _shrunk(tracks: TrackSet, info: ClipInfo) -> TrackSet:

@@ -15,7 +15,7 @@ import numpy as np
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.events import Progress
 from vimatte.engine.masks import BoolMask, Rle
-from vimatte.engine.precision import quickest
+from vimatte.engine.precision import name_of_quickest
 from vimatte.engine.shot import Shot
 from vimatte.engine.threads import shared_cores, side_by_side
 from vimatte.engine.vis.carriers import Carrier
@@ -42,18 +42,17 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
     if carrier == "classical":
         return dict(SETTINGS)
     from vimatte.engine.lite.propagate import judge
-    from vimatte.engine.lite.propagate.weights import digest
-    from vimatte.engine.lite.shipped import shipped
+    from vimatte.engine.lite.shipped import digest
 
     return {
         **SETTINGS,
         "propagation": "lite 3",
         "propagation_found_long_side": _FOUND_LONG_SIDE,
-        "propagation_precision": str(quickest(device)).removeprefix("torch."),
-        "propagation_weights": digest(),
+        "propagation_precision": name_of_quickest(device),
+        "propagation_weights": digest("propagate"),
         **judge.SETTINGS,
         **edges.SETTINGS,
-        "propagation_edges_weights": shipped("matte").sha256,
+        "propagation_edges_weights": digest("matte"),
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from vimatte.engine.errors import BackendError
@@ -12,15 +10,9 @@ from vimatte.engine.lite.shipped import shipped
 from vimatte.engine.packed import can_pack, pack
 from vimatte.engine.precision import quickest
 
-__all__ = ["digest", "open_network"]
+__all__ = ["open_network"]
 
 _NAME = "propagate"
-
-
-@lru_cache(maxsize=1)
-def digest() -> str:
-    """Sha256 of the file of weights. Raises BackendError where it is not there."""
-    return shipped(_NAME).sha256
 
 
 def open_network(device: str) -> PropagateNet:

@@ -25,7 +25,7 @@ from vimatte.engine.matting.lite.network import MatteNetwork, Part, People, Seen
 from vimatte.engine.matting.lite.refine import refined
 from vimatte.engine.matting.sizes import check_sizes
 from vimatte.engine.packed import can_pack, pack
-from vimatte.engine.precision import quickest
+from vimatte.engine.precision import name_of_quickest, quickest
 from vimatte.engine.refine.polish import polished
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.threads import ahead, shared_cores
@@ -112,7 +112,7 @@ class Lite:
             "matting": self.name,
             "matting_version": 1,
             "lite.long_side": _LONG_SIDE,
-            "lite.precision": str(quickest(self._device)).removeprefix("torch."),
+            "lite.precision": name_of_quickest(self._device),
             "weights.lite.matte": self._sha256,
         }
 

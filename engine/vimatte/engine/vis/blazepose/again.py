@@ -127,10 +127,10 @@ def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked, poo
     for _, ring in groupby(_gaps(sorted(known), search.places), key=lambda gap: gap[0]):
         under_way: list[tuple[int, Body, Future[Find | None]]] = []
         for _, at in ring:
-            state = _state(people, who, at, known)
+            body = _expected(known, at)
+            state = (*_there(people, who, at), body)
             if looked.get(("fill", who, at)) != state:
                 looked["fill", who, at] = state
-                body = _expected(known, at)
                 under_way.append((at, body, pool.submit(_look, search, at, body, _others(search, people, who, at))))
         for at, body, look in under_way:
             find = look.result()
@@ -139,11 +139,6 @@ def _fill(search: Search, people: Sequence[Kept], who: int, looked: _Looked, poo
             if _is_between(find.body, body) if _inner(at, known) else _agrees(search, find.sighting, known):
                 known[at] = search.add(find)
     return _with(person, known)
-
-
-def _state(people: Sequence[Kept], who: int, at: int, known: Mapping[int, Find]) -> tuple[object, ...]:
-    """What a look into a gap hangs on."""
-    return (*_there(people, who, at), _expected(known, at))
 
 
 def _part(search: Search, people: Sequence[Kept], who: int, looked: _Looked, pool: Executor) -> Kept:

@@ -49,8 +49,7 @@ class ShotMotion:
         self.width, self.height = working_size(width, height, long_side=long_side)
         self._kept = kept
         self._grey: list[NDArray[np.uint8]] = []
-        self._last: WorkingImage | None = None
-        self._colours: NDArray[np.float64] | None = None
+        self._before: tuple[WorkingImage, NDArray[np.float64]] | None = None
         self._masks: list[sparse.csc_array] = []
         self._by_pixel: OrderedDict[int, sparse.csr_array] = OrderedDict()
         self._flows: dict[int, FlowPair] = {}
@@ -64,15 +63,13 @@ class ShotMotion:
         self._grey.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8))
         codes = (small // 32).astype(np.int64) @ np.array([64, 8, 1])
         colours = np.bincount(codes.ravel(), minlength=512).astype(np.float64)
-        if self._colours is not None and self._last is not None:
+        if self._before is not None:
+            last, before = self._before
             pair = self._measured(at)
             # Most frames are no cut by their colours alone, which are quicker looked at.
-            if not alike(self._colours, colours) and is_cut(
-                _agree(pair, small, self._last), before=self._colours, now=colours
-            ):
+            if not alike(before, colours) and is_cut(_agree(pair, small, last), before=before, now=colours):
                 self.cuts.append(at)
-        self._last = small
-        self._colours = colours
+        self._before = small, colours
         shrunk = [self._shrink(m) for m in masks]
         columns = [np.flatnonzero(m) for m in shrunk]
         indices = np.concatenate([np.zeros(0, np.int64), *columns])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from vimatte.engine.masks import BoolMask, Rle, mask_iou
 from vimatte.engine.shot import Picture, Shot
+from vimatte.engine.small_shot import SmallShot
 from vimatte.engine.tracks import Instance, TrackSet
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
-from vimatte.ocio.clip import ClipInfo
-from vimatte.ocio.frame import Frame
-from vimatte.ocio.frame_range import FrameRange
 
 __all__ = ["SETTINGS", "Carried", "with_edges"]
 
@@ -64,7 +62,7 @@ def with_edges(shot: Shot, copies: WorkingFrames, frames: Iterable[Carried], *, 
         masks=masks,
     )
     asked = frozenset(todo)
-    with closing(Lite(device=device).mattes(_SmallShot(shot, copies), tracks, todo)) as mattes:
+    with closing(Lite(device=device).mattes(_Copies(shot, copies), tracks, todo)) as mattes:
         for number, packed, known in held:
             soft = {one: mask.unpack(height, width) for one, mask in packed.items()}
             if number in asked:
@@ -78,26 +76,12 @@ def _agree(alpha: Probability, mask: BoolMask) -> bool:
     return bool(mask.any()) and mask_iou(np.asarray(alpha > 0.5), mask) >= float(SETTINGS["propagation_edges_agree"])
 
 
-class _SmallShot:
-    """A shot whose pictures are working copies."""
+class _Copies(SmallShot):
+    """A shot whose pictures are working copies that are there already."""
 
     def __init__(self, shot: Shot, copies: WorkingFrames) -> None:
-        self._shot, self._copies = shot, copies
-        self._info = replace(shot.info, width=copies.width, height=copies.height)
-
-    @property
-    def info(self) -> ClipInfo:
-        return self._info
-
-    @property
-    def frames(self) -> FrameRange:
-        return self._shot.frames
-
-    def plate(self, number: int) -> Frame:
-        return self._shot.plate(number)
-
-    def plates(self, numbers: Iterable[int]) -> Generator[Frame]:
-        return self._shot.plates(numbers)
+        super().__init__(shot, width=copies.width, height=copies.height)
+        self._copies = copies
 
     def picture(self, number: int) -> Picture:
         return np.asarray(self._copies.get(number), np.float32) / np.float32(255)
