@@ -62,7 +62,7 @@ def main() -> None:
             continue
         out = asked.out / name / "layers.exr"
         command = [
-            sys.executable, "-c", "from vimatte.cli.run import main; main()", str(clip), "--out", str(out),
+            sys.executable, "-c", "from vimatte.cli.entry import vim_batch; vim_batch()", str(clip), "--out", str(out),
             "--preview", "--overwrite", "--json", *more,
         ]  # fmt: skip
         if asked.frames:

@@ -18,7 +18,7 @@ import pytest
 from support import faults
 from support.cli_runner import vimatte
 
-PROGRAM = [sys.executable, "-c", "from vimatte.cli.main import main; main()"]
+PROGRAM = [sys.executable, "-c", "from vimatte.cli.entry import vimatte; vimatte()"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 FRAMES = "1001-1006"
-COMMAND = [sys.executable, "-c", "from vimatte.cli.run import main; main()"]
+COMMAND = [sys.executable, "-c", "from vimatte.cli.entry import vim_batch; vim_batch()"]
 
 
 def _arguments(example: Path, out: Path, *more: str) -> list[str]:

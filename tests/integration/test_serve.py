@@ -18,7 +18,7 @@ import pytest
 
 from support import faults
 
-COMMAND = (sys.executable, "-c", "from vimatte.cli.main import main; main()", "serve")
+COMMAND = (sys.executable, "-c", "from vimatte.cli.entry import vimatte; vimatte()", "serve")
 
 
 class Served:

@@ -237,7 +237,7 @@ def _table() -> str:
             try:
                 arguments = fault.arguments(folder)
                 done = subprocess.run(
-                    [sys.executable, "-c", "from vimatte.cli.run import main; main()", *arguments],
+                    [sys.executable, "-c", "from vimatte.cli.entry import vim_batch; vim_batch()", *arguments],
                     capture_output=True,
                     text=True,
                 )

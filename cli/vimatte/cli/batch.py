@@ -103,7 +103,14 @@ def _run(one: ListedShot, result: _Result, *, dry_run: bool) -> Generator[Event]
     with tempfile.TemporaryDirectory(prefix="vimatte-") as scratch:
         job = Path(scratch) / "job.json"
         save_job(_absolute(one.job), job)
-        command = [sys.executable, "-c", "from vimatte.cli.run import main; main()", "--job", str(job), "--json"]
+        command = [
+            sys.executable,
+            "-c",
+            "from vimatte.cli.entry import vim_batch; vim_batch()",
+            "--job",
+            str(job),
+            "--json",
+        ]
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             writing = log.open("w", encoding="utf-8")

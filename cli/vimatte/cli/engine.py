@@ -76,7 +76,14 @@ def start(connection: Path, matting: str, proxy: int, device: str) -> None:
         arguments = ["--connection", str(connection), "--matting", matting, "--proxy", str(proxy), "--device", device]
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from vimatte.cli.main import main; main()", "engine", "serve", *arguments],
+                [
+                    sys.executable,
+                    "-c",
+                    "from vimatte.cli.entry import vimatte; vimatte()",
+                    "engine",
+                    "serve",
+                    *arguments,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -12,10 +12,11 @@ import numpy as np
 import PyOpenColorIO as OCIO  # noqa: N814 - what everybody calls it
 from numpy.typing import NDArray
 
+from vimatte.ocio.array_ops import ArrayOps
 from vimatte.ocio.colour_decision import SpaceDecision
 from vimatte.ocio.config import BUILTIN_CONFIGS, OCIO_ERRORS, ConfigChoice, processor_between
 from vimatte.ocio.errors import ColourError
-from vimatte.ocio.transform_ops import ColourOp, LatticeOp, ops_of
+from vimatte.ocio.transform_ops import ColourOp, LatticeOp, formulas_of, ops_of
 
 __all__ = ["PictureOps", "PictureTransform", "WorkingTransform", "describe_ops"]
 
@@ -33,6 +34,8 @@ _CODE_LIMIT: Final = 4.0
 _HDR_WHITE: Final = 100.0 / 203.0
 """ITU-R BT.2408: diffuse white of HDR video is at 203 cd/m², while OCIO puts 1.0 at 100."""
 _STRIP_ROWS: Final = 64
+_FORMULA_ROWS: Final = 16
+"""Rows on which formulas are worked out one after the other: they stay in the processor's cache."""
 _THREADED_PIXELS: Final = 500_000
 
 
@@ -68,8 +71,11 @@ class PictureTransform:
         self._limit = _LINEAR_LIMIT if self._scene_linear else _CODE_LIMIT
         self._processor = None if choice.is_data(self.space) else _picture_processor(choice, self.space)
         self._cpu = None
+        self._formulas = None
         if self._processor is not None and not self._processor.isNoOp():
             self._cpu = _cpu_processor(self._processor)
+            formulas = formulas_of(self._processor)
+            self._formulas = None if formulas is None else ArrayOps(formulas)
 
     def apply(self, rgb: Pixels) -> Pixels:
         """Transform (h, w, 3) float32 in `space` to a new C-contiguous (h, w, 3) float32 in [0, 1].
@@ -91,7 +97,11 @@ class PictureTransform:
         if np.isnan(strip.max(initial=0.0)):
             np.nan_to_num(strip, copy=False, nan=0.0, posinf=self._limit, neginf=-self._limit)
         np.clip(strip, -self._limit, self._limit, out=strip)
-        if self._cpu is not None:
+        if self._formulas is not None:
+            for row in range(0, len(strip), _FORMULA_ROWS):
+                part = strip[row : row + _FORMULA_ROWS]
+                part[:] = self._formulas(part)
+        elif self._cpu is not None:
             _run(self._cpu, strip)
         # fmax, unlike clip, turns a NaN that a config's own LUT made into 0.
         np.fmax(strip, 0.0, out=strip)

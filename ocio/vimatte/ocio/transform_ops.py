@@ -19,6 +19,7 @@ __all__ = [
     "MatrixOp",
     "MonCurveOp",
     "RangeOp",
+    "formulas_of",
     "ops_of",
 ]
 
@@ -126,12 +127,9 @@ def ops_of(processor: Any, *, config: Any, scene_linear: bool) -> tuple[ColourOp
     scene-linear) input is sampled so finely that it is exact in float32 for picture. Anything else bakes the whole
     transform, clamped to [0, 1], to one 65³ lattice.
     """
-    optimised = processor.getOptimizedProcessor(
-        OCIO.BIT_DEPTH_F32, OCIO.BIT_DEPTH_F32, OCIO.OPTIMIZATION_LOSSLESS
-    ).createGroupTransform()
     ops: list[ColourOp] = []
     try:
-        for index, transform in enumerate(optimised):
+        for index, transform in enumerate(_transforms(processor)):
             if index == 0 and not scene_linear and isinstance(transform, OCIO.Lut1DTransform):
                 ops.append(_sampled(transform, config))
             else:
@@ -139,6 +137,19 @@ def ops_of(processor: Any, *, config: Any, scene_linear: bool) -> tuple[ColourOp
     except _NotAnalyticError:
         return (_baked(processor, scene_linear=scene_linear),)
     return tuple(ops)
+
+
+def formulas_of(processor: Any) -> tuple[ColourOp, ...] | None:
+    """Describe an OCIO processor as formulas; None where it has a table, or anything else that is none."""
+    try:
+        return tuple(_analytic(transform) for transform in _transforms(processor))
+    except _NotAnalyticError:
+        return None
+
+
+def _transforms(processor: Any) -> Any:
+    optimised = processor.getOptimizedProcessor(OCIO.BIT_DEPTH_F32, OCIO.BIT_DEPTH_F32, OCIO.OPTIMIZATION_LOSSLESS)
+    return optimised.createGroupTransform()
 
 
 def _inverse(transform: Any) -> bool:

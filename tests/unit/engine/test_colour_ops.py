@@ -13,12 +13,12 @@ from vimatte.engine.errors import DeviceError
 from vimatte.ocio.config import ConfigChoice, load_config
 from vimatte.ocio.transform import PictureTransform
 
-# Largest difference to OCIO's CPU in [0, 1]. The log spaces differ where a very bright colour outside Rec.709 is
+# Largest difference to the CPU in [0, 1]. The log spaces differ where a very bright colour outside Rec.709 is
 # within a rounding step of the clamp.
 EXACT = {
-    "Linear Rec.709 (sRGB)": 1e-6,
-    "ACEScg": 1e-6,
-    "ACES2065-1": 1e-6,
+    "Linear Rec.709 (sRGB)": 3e-6,
+    "ACEScg": 3e-6,
+    "ACES2065-1": 3e-6,
     "sRGB Encoded Rec.709 (sRGB)": 0.0,
     "sRGB - Display": 0.0,
     "Camera Rec.709": 1e-6,
@@ -56,7 +56,7 @@ def plate(choice: ConfigChoice, space: str) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("space", sorted(EXACT))
-def test_torch_gives_what_ocio_gives(choice: ConfigChoice, space: str) -> None:
+def test_torch_gives_what_the_cpu_gives(choice: ConfigChoice, space: str) -> None:
     transform = PictureTransform(choice, space)
     light = plate(choice, space)
     before = light.copy()
@@ -97,7 +97,7 @@ def test_wrong_shapes_are_refused(choice: ConfigChoice) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("space", ["ACEScg", "ARRI LogC4", "Camera Rec.709", "Apple Log"])
-def test_a_gpu_gives_what_ocio_gives(choice: ConfigChoice, space: str) -> None:
+def test_a_gpu_gives_what_the_cpu_gives(choice: ConfigChoice, space: str) -> None:
     if not torch.cuda.is_available():
         if os.environ.get("VIMATTE_REQUIRE_CUDA"):
             pytest.fail("VIMATTE_REQUIRE_CUDA is set, and there is no CUDA device")

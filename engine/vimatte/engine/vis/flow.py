@@ -18,6 +18,7 @@ __all__ = [
     "camera_field",
     "camera_homography",
     "consistency",
+    "flow_back",
     "flow_between",
     "sample_grid",
     "warp",
@@ -40,15 +41,28 @@ def working_size(width: int, height: int, *, long_side: int = 960) -> tuple[int,
 
 def flow_between(now: WorkingImage, before: WorkingImage) -> FlowPair:
     """Flow (now -> before, before -> now) of two working copies of one size."""
+    one, two, engine = _grey(now), _grey(before), _dense_inverse_search()
+    return _calculated(engine, one, two), _calculated(engine, two, one)
+
+
+def flow_back(now: WorkingImage, before: WorkingImage) -> Field:
+    """Flow now -> before of two working copies of one size."""
+    return _calculated(_dense_inverse_search(), _grey(now), _grey(before))
+
+
+def _dense_inverse_search() -> cv2.DISOpticalFlow:
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     engine.setUseSpatialPropagation(True)
     engine.setFinestScale(1)
-    one, two = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in (now, before))
-    start = np.zeros((*one.shape, 2), np.float32)
-    return (
-        np.asarray(engine.calc(one, two, start.copy()), np.float32),
-        np.asarray(engine.calc(two, one, start), np.float32),
-    )
+    return engine
+
+
+def _grey(image: WorkingImage) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _calculated(engine: cv2.DISOpticalFlow, now: NDArray[np.uint8], before: NDArray[np.uint8]) -> Field:
+    return np.asarray(engine.calc(now, before, np.zeros((*now.shape, 2), np.float32)), np.float32)
 
 
 def sample_grid(window: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -92,8 +106,8 @@ def consistency(pair: FlowPair, *, slack: float = 1.0, growth: float = 0.1) -> N
     back, forth = pair
     height, width = back.shape[:2]
     round_trip = back + warp(forth, back)
-    error = np.einsum("yxc,yxc->yx", round_trip, round_trip)
-    way = np.sqrt(np.einsum("yxc,yxc->yx", back, back))
+    error = round_trip[..., 0] ** 2 + round_trip[..., 1] ** 2
+    way = cv2.magnitude(back[..., 0], back[..., 1])
     score = np.exp(-error / (slack + growth * way) ** 2)
     grid_x, grid_y = sample_grid((slice(0, height), slice(0, width)))
     x, y = grid_x + back[..., 0], grid_y + back[..., 1]

@@ -15,7 +15,7 @@ __all__ = ["VARIABLE", "EngineLocation", "find_engine"]
 VARIABLE = "VIMATTE_ENGINE"
 """Environment variable that names the engine."""
 
-_FROM_PYTHON = "from vimatte.cli.main import main; main()"
+_FROM_PYTHON = "from vimatte.cli.entry import vimatte; vimatte()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,9 +259,15 @@ def _told_apart(matched_N1HW: Tensor, place_N1HW: Tensor) -> Tensor:
     At a place that could be several people's, the share of each is multiplied by whether their layer is there or close
     by. What is one's alone stays, wherever it is.
     """
-    near = (place_N1HW + functional.max_pool2d(place_N1HW, 5, 1, 2) + functional.max_pool2d(place_N1HW, 13, 1, 6)) / 3
+    near = (place_N1HW + _largest(place_N1HW, 2) + _largest(place_N1HW, 6)) / 3
     weighed = matched_N1HW * (_FAR + (1.0 - _FAR) * near)
     return weighed * (matched_N1HW.sum(dim=0) / weighed.sum(dim=0).clamp_min(1e-4)).clamp_max(1.0 / _FAR)
+
+
+def _largest(x_NCHW: Tensor, reach: int) -> Tensor:
+    """The largest value no more than `reach` away, along one side and then the other."""
+    rows = functional.max_pool2d(x_NCHW, (2 * reach + 1, 1), 1, (reach, 0))
+    return functional.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))
 
 
 def odds(share_NHW: Tensor, *, doubt: float) -> Tensor:

@@ -162,7 +162,8 @@ class Lite:
             small = _shrunk(planes[None], factor)
             seen = self._network.look(small.contiguous(memory_format=torch.channels_last))
             people = People.of(torch.zeros(len(ids), dtype=torch.int64, device=self._device), _with_others(guidance))
-            return _Frame(ids, planes, people, _parts(guidance), seen, self._network.first(seen, people))
+            within = _parts(guidance)
+            return _Frame(ids, planes, people, within, seen, self._network.first(seen, people, within=within))
 
     def _second(self, around: Iterator[Window[_Frame | None]]) -> Iterator[tuple[int, _Frame | None]]:
         """Exchange over time at a sixteenth, and go on."""
@@ -171,7 +172,9 @@ class Lite:
             if frame is not None:
                 with inference(self._device, what="lite", instead=_INSTEAD):
                     x = _exchanged(self._network.wide_time, frame, window)
-                    frame = replace(frame, x_PChw=self._network.second(x, frame.seen, frame.people))
+                    frame = replace(
+                        frame, x_PChw=self._network.second(x, frame.seen, frame.people, within=frame.within)
+                    )
             yield window.number, frame
 
     def _last(self, window: Window[_Frame | None]) -> _Decided:

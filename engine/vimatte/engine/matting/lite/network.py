@@ -28,6 +28,9 @@ __all__ = ["ABSENT", "Fine", "MatteNetwork", "Part", "People", "Seen", "TimeTap"
 
 Part = tuple[slice, slice]
 """Rows and columns."""
+Within = Sequence[Part] | None
+_BORDER = 3
+"""Places more on each side where a part of something coarser is worked out: its border is not the picture's."""
 ABSENT = -30.0
 """Logit of somebody who is not there."""
 _WIDE = 96
@@ -107,25 +110,28 @@ class MatteNetwork(nn.Module):
         _, f4, f8, f16 = self.encoder(pictures_F3HW)
         return Seen(f4, f8, f16)
 
-    def first(self, seen: Seen, people: People) -> Tensor:
-        """Join context and guidance: (p, 96, h/16, w/16), to be given to `wide_time` with its neighbours in time."""
-        x: Tensor = self.wide(None, seen.f16_FChw, people)
-        return x
+    def first(self, seen: Seen, people: People, *, within: Within = None) -> Tensor:
+        """Join context and guidance: (p, 96, h/16, w/16), to be given to `wide_time` with its neighbours in time.
 
-    def second(self, wide_PChw: Tensor, seen: Seen, people: People) -> Tensor:
+        `within`, here and in the steps after this, says for each pair in which rows and columns of a quarter it can be
+        at all: what is costly is worked out only there, and around.
+        """
+        x = self.wide.joined(None, seen.f16_FChw, people)
+        return _there(self.wide.blocks, x, within, scale=4)
+
+    def second(self, wide_PChw: Tensor, seen: Seen, people: People, *, within: Within = None) -> Tensor:
         """Go on from what `wide_time` gave: (p, 64, h/8, w/8), for `middle_time`."""
-        x: Tensor = self.middle(self.wide_after(wide_PChw), seen.f8_FChw, people)
-        return x
+        wide = _there(self.wide_after, wide_PChw, within, scale=4)
+        x = self.middle.joined(wide, seen.f8_FChw, people)
+        return _there(self.middle.blocks, x, within, scale=2)
 
-    def third(
-        self, middle_PChw: Tensor, seen: Seen, people: People, *, within: Sequence[Part] | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def third(self, middle_PChw: Tensor, seen: Seen, people: People, *, within: Within = None) -> tuple[Tensor, Tensor]:
         """Go on from what `middle_time` gave: features (p, 40, h/4, w/4) for `fine`, and coarse logits (p, 1, …).
 
-        `within` says for each pair in which rows and columns of these it can be at all: elsewhere nothing is worked
-        out, and nobody is.
+        Not `within`, nobody is.
         """
-        joined = self.narrow.joined(self.middle_after(middle_PChw), seen.f4_FChw, people)
+        middle = _there(self.middle_after, middle_PChw, within, scale=2)
+        joined = self.narrow.joined(middle, seen.f4_FChw, people)
         if within is None:
             x = self.narrow.blocks(joined)
             return x, self.coarse(x)
@@ -250,6 +256,22 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.narrow(self.filter(self.widen(x)))
         return out
+
+
+def _there(blocks: nn.Module, x_PChw: Tensor, within: Within, *, scale: int) -> Tensor:
+    """Put `x` through residual blocks where somebody can be, in parts of something `scale` times as large.
+
+    `x` is not there any more after it.
+    """
+    if within is None:
+        out: Tensor = blocks(x_PChw)
+        return out
+    for row, part in enumerate(within):
+        rows, columns = (
+            slice(max(0, side.start // scale - _BORDER), -(-side.stop // scale) + _BORDER) for side in part
+        )
+        x_PChw[row, :, rows, columns] = blocks(x_PChw[row : row + 1, :, rows, columns])[0]
+    return x_PChw
 
 
 def _silence(layer: nn.Conv2d | nn.Linear) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from vimatte.engine.masks import BoolMask, mask_iou
 from vimatte.engine.vis.blazepose.anchors import Kept, colour_limit, looks, sized, spread
 from vimatte.engine.vis.blazepose.bodies import Body
-from vimatte.engine.vis.blazepose.look import HANDS
+from vimatte.engine.vis.blazepose.lots import HANDS
 from vimatte.engine.vis.blazepose.search import Find, Search
 from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.flow import WorkingImage

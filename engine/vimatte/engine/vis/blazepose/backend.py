@@ -19,7 +19,8 @@ from vimatte.engine.vis import identity, propagate, refine_keys
 from vimatte.engine.vis.backend import KeyMasks, Tracking, VisOptions
 from vimatte.engine.vis.blazepose import again, anchors, look, search
 from vimatte.engine.vis.blazepose.keys import Cast, cast
-from vimatte.engine.vis.blazepose.look import HANDS, Finder
+from vimatte.engine.vis.blazepose.look import Finder
+from vimatte.engine.vis.blazepose.lots import HANDS
 from vimatte.engine.vis.blazepose.people import people_of
 from vimatte.engine.vis.blazepose.search import Search
 from vimatte.engine.vis.mobile_sam import Segmenter

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from vimatte.engine.vis.blazepose.bodies import Body
+from vimatte.engine.vis.blazepose.lots import lots
 from vimatte.engine.vis.blazepose.network import Network
 from vimatte.engine.vis.flow import WorkingImage
 
@@ -22,7 +23,6 @@ __all__ = ["Candidate", "Tile", "detect", "thin", "tiles_of"]
 
 _SIZE = 224
 _GRIDS = ((28, 2), (14, 2), (7, 6))
-_BATCH = 8
 
 Tile = tuple[float, float, float]
 """Left, top, side of a square in pixels; it may reach beyond the picture."""
@@ -78,7 +78,7 @@ def detect(
 ) -> list[Candidate]:
     """All candidates of (h, w, 3), 8 bit, with a score of at least `threshold`, best first, not yet thinned.
 
-    On a CPU each tile is a task of its own for `crew`, elsewhere batches are.
+    They are looked at in batches; on a CPU each of the crew has its share.
     """
 
     def candidates(part: Sequence[Tile]) -> list[Candidate]:
@@ -92,8 +92,7 @@ def detect(
                 found.append(Candidate(Body(*points.reshape(-1).tolist()), float(score[i])))
         return found
 
-    size = 1 if device.type == "cpu" else _BATCH
-    parts = [tiles[first : first + size] for first in range(0, len(tiles), size)]
+    parts = lots(tiles, device=device)
     found = [one for part in crew.map(candidates, parts) for one in part]
     return sorted(found, key=lambda c: (-c.score, c.body.numbers))
 

@@ -19,17 +19,16 @@ from numpy.typing import NDArray
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.detect import Candidate, detect, thin, tiles_of
 from vimatte.engine.vis.blazepose.flatbuffer import read_graph
+from vimatte.engine.vis.blazepose.lots import HANDS
 from vimatte.engine.vis.blazepose.network import Network
 from vimatte.engine.vis.blazepose.segment import Person, segment
 from vimatte.engine.vis.flow import WorkingImage
 from vimatte.engine.weights import locate
 
-__all__ = ["HANDS", "SETTINGS", "Finder", "Seen"]
+__all__ = ["SETTINGS", "Finder", "Seen"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-HANDS = 2
-"""Threads that look at once: more would need more memory, and what is left of the cores serves each of them."""
 
 SETTINGS: Mapping[str, str | int | float] = {
     "tiles": "1.0 0.6",

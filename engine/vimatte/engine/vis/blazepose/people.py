@@ -20,7 +20,7 @@ def people_of(search: Search, *, min_duration: int) -> Generator[Progress, None,
     tracker = IdentityTracker(IdentityOptions(min_duration=min_duration, every=search.stride, fill=0))
     count = len(search.finds)
     for at, finds in enumerate(search.finds):
-        tracker.add(search.image(at), [Detection(f.mask, f.sighting.quality) for f in finds])
+        tracker.add(search.image(at), [Detection(f.mask, f.sighting.quality, f.sighting.colour) for f in finds])
         yield Progress(phase="find", done=2 * count + at + 1, total=3 * count)
     return [
         Tracklet(tuple(search.finds[at][index].sighting for at, index in one.seen.items())) for one in tracker.people()

@@ -180,8 +180,11 @@ def _share(weights: Sequence[NDArray[np.float32]]) -> list[BoolMask]:
     """Where each is the strongest; the first wins a tie."""
     if not weights:
         return []
-    best = np.argmax(np.stack(weights), axis=0)
-    return [best == k for k in range(len(weights))]
+    most, owner = weights[0], np.zeros(weights[0].shape, np.int32)
+    for k, weight in enumerate(weights[1:], start=1):
+        owner[weight > most] = k
+        most = np.maximum(most, weight)
+    return [owner == k for k in range(len(weights))]
 
 
 def _large_parts(mask: BoolMask, *, least: float = 0.03) -> BoolMask:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from vimatte.engine.vis.blazepose.bodies import Body, square_to_picture
+from vimatte.engine.vis.blazepose.lots import lots
 from vimatte.engine.vis.blazepose.network import Network
 from vimatte.engine.vis.flow import WorkingImage
 
@@ -22,7 +23,6 @@ __all__ = ["Person", "segment"]
 
 _SIZE = 256
 _POINTS, _HIP, _TOP = 33, 33, 34
-_BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def segment(
 ) -> list[Person | None]:
     """One answer for each body; None where presence is below `least` or the mask is empty within the picture.
 
-    On a CPU each body is a task of its own for `crew`, elsewhere batches are.
+    They are looked at in batches; on a CPU each of the crew has its share.
     """
 
     def answers(part: Sequence[Body]) -> list[Person | None]:
@@ -69,8 +69,7 @@ def segment(
             )
         return people
 
-    size = 1 if device.type == "cpu" else _BATCH
-    parts = [bodies[first : first + size] for first in range(0, len(bodies), size)]
+    parts = lots(bodies, device=device)
     return [one for people in crew.map(answers, parts) for one in people]
 
 

@@ -28,10 +28,10 @@ def appearance(image: WorkingImage, mask: BoolMask) -> NDArray[np.float32]:
     # People's a and b stay near grey: spread the middle of their range over the bins.
     colours[:, 1:] = (colours[:, 1:] - 128.0) * 2.0 + 128.0
     places = np.clip((colours / 256.0 * _BINS).astype(int), 0, _BINS - 1)
-    middle = np.median(rows)
+    middle = (rows[(rows.size - 1) // 2] + rows[rows.size // 2]) / 2  # their median: rows ascend
     halves = []
     for half in (rows <= middle, rows > middle):
-        index = np.ravel_multi_index(tuple(places[half].T), (_BINS, _BINS, _BINS))
+        index = places[half] @ np.array([_BINS**2, _BINS, 1])
         counts = np.bincount(index, minlength=_BINS**3).reshape(_BINS, _BINS, _BINS).astype(np.float32)
         for axis in range(3):
             padded = np.pad(counts, [(1, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")

@@ -13,7 +13,16 @@ from scipy import sparse
 from vimatte.engine.masks import BoolMask
 from vimatte.engine.vis.appearance import colour_gap, lab_of
 from vimatte.engine.vis.cuts import alike, is_cut
-from vimatte.engine.vis.flow import FlowPair, WorkingImage, consistency, flow_between, warp, working_size
+from vimatte.engine.vis.flow import (
+    Field,
+    FlowPair,
+    WorkingImage,
+    consistency,
+    flow_back,
+    flow_between,
+    warp,
+    working_size,
+)
 
 __all__ = ["Overlap", "ShotMotion"]
 
@@ -52,7 +61,7 @@ class ShotMotion:
         self._before: tuple[WorkingImage, NDArray[np.float64]] | None = None
         self._masks: list[sparse.csc_array] = []
         self._by_pixel: OrderedDict[int, sparse.csr_array] = OrderedDict()
-        self._flows: dict[int, FlowPair] = {}
+        self._flows: dict[int, Field] = {}
         self.cuts: list[int] = []
         """Places of frames that begin another scene."""
 
@@ -65,10 +74,12 @@ class ShotMotion:
         colours = np.bincount(codes.ravel(), minlength=512).astype(np.float64)
         if self._before is not None:
             last, before = self._before
-            pair = self._measured(at)
+            self._keep(at, flow_back(*self._pair(at)))
             # Most frames are no cut by their colours alone, which are quicker looked at.
-            if not alike(before, colours) and is_cut(_agree(pair, small, last), before=before, now=colours):
-                self.cuts.append(at)
+            if not alike(before, colours):
+                agree = _agree(flow_between(*self._pair(at)), small, last)
+                if is_cut(agree, before=before, now=colours):
+                    self.cuts.append(at)
         self._before = small, colours
         shrunk = [self._shrink(m) for m in masks]
         columns = [np.flatnonzero(m) for m in shrunk]
@@ -88,13 +99,16 @@ class ShotMotion:
         """Number of the scene a frame belongs to."""
         return sum(c <= at for c in self.cuts)
 
-    def _measured(self, at: int) -> FlowPair:
-        """Flow between a frame and the one before, kept for the latest frames."""
+    def _pair(self, at: int) -> tuple[WorkingImage, WorkingImage]:
+        """A frame and the one before."""
         now, before = (np.repeat(self._grey[i][..., None], 3, axis=2) for i in (at, at - 1))
-        pair = self._flows[at] = flow_between(now, before)
+        return now, before
+
+    def _keep(self, at: int, back: Field) -> None:
+        """Keep the flow from a frame to the one before, of the latest frames."""
+        self._flows[at] = back
         if len(self._flows) > self._kept:
             del self._flows[min(self._flows)]
-        return pair
 
     def overlaps(self, at: int, *, back: int) -> dict[int, Overlap]:
         """Earlier place -> how its masks lie on those of the frame `at`, for up to `back` frames of the same scene.
@@ -106,7 +120,7 @@ class ShotMotion:
         for start in range(at - 1, max(-1, at - back - 1), -1):
             if start + 1 in self.cuts:
                 break
-            flow = self._flows[start + 1][0]
+            flow = self._flows[start + 1]
             step = np.asarray(cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
             x, y = x + step[..., 0], y + step[..., 1]
             column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)

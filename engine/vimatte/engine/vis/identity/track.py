@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vimatte.engine.errors import ConfigError
 from vimatte.engine.masks import BoolMask, Rle
@@ -29,6 +30,8 @@ class Detection:
 
     mask: Rle
     score: float = 1.0
+    colour: NDArray[np.float32] | None = None
+    """The mask's `looks.appearance` in the picture, where somebody has worked it out already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +195,7 @@ def _sights(
                 x=float(columns.mean()),
                 y=float(rows.mean()),
                 tall=float(np.ptp(rows)) + 1.0,
-                colour=appearance(image, mask),
+                colour=appearance(image, mask) if one.colour is None else one.colour,
             )
         )
     return sorted(out, key=lambda s: (s.x, s.y, s.area, s.score))
