@@ -23,6 +23,7 @@ from vimatte.engine.vis.flow import working_size
 from vimatte.engine.vis.propagation import edges
 from vimatte.engine.vis.propagation.edges import Carried, with_edges
 from vimatte.engine.vis.propagation.frames import WorkingFrames
+from vimatte.engine.vis.propagation.shared_flows import SharedFlows
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
 from vimatte.engine.vis.propagation.sweep import Judge, sweep
 
@@ -46,7 +47,7 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
 
     return {
         **SETTINGS,
-        "propagation": "lite 3",
+        "propagation": "lite 4",
         "propagation_found_long_side": _FOUND_LONG_SIDE,
         "propagation_precision": name_of_quickest(device),
         "propagation_weights": digest("propagate"),
@@ -96,7 +97,8 @@ def propagate(
     total = len(ahead) + len(back) + len(numbers)
     done = 0
     swept: list[Sweep] = [{}, {}]
-    both = [sweep(frames, route, known=known, judge=judged(), exact=exact) for route in (ahead, back)]
+    flows = SharedFlows() if found else None
+    both = [sweep(frames, route, known=known, judge=judged(), exact=exact, flows=flows) for route in (ahead, back)]
     with shared_cores(), closing(side_by_side(both)) as steps:
         for which, (number, masks) in steps:
             swept[which][number] = masks

@@ -33,8 +33,8 @@ SETTINGS: Mapping[str, str | int | float] = {
 
 _GRID = 16
 """Sides of pictures are multiples of it."""
-_AROUND = 64
-"""Pixels around people that the network looks at."""
+_AROUND = 1 / 15
+"""Share of the picture's long side that the network looks at around people: 64 pixels of 960."""
 _THERE = 0.05
 """Share of a pixel from which somebody is there."""
 _PART = 0.2
@@ -55,6 +55,7 @@ class Judge:
         self._network, self._device = network, device
         self._size = height, width
         self._padded = -(-height // _GRID) * _GRID, -(-width // _GRID) * _GRID
+        self._around = round(_AROUND * max(height, width))
         self._people: list[int] = []
         self._given: deque[Memory] = deque()
         self._recent: deque[Memory] = deque(maxlen=int(SETTINGS["lite_recent"]))
@@ -190,7 +191,7 @@ class Judge:
         for hit, end in zip((union.any(axis=1), union.any(axis=0)), self._padded, strict=True):
             places = np.flatnonzero(hit)
             first, last = (int(places[0]), int(places[-1]) + 1) if places.size else (0, end)
-            low, high = max(0, first - _AROUND) // _GRID, -(-(last + _AROUND) // _GRID)
+            low, high = max(0, first - self._around) // _GRID, -(-(last + self._around) // _GRID)
             sides.append((low * _GRID, min(end, high * _GRID)))
         return View(*sides[0], *sides[1])
 

@@ -83,10 +83,10 @@ class Finder:
         """Do something to each of several, on the finder's threads; not from within such work."""
         return list(self._crew.map(work, items))
 
-    def look(self, image: WorkingImage, *, expected: Sequence[Body] = ()) -> list[Seen]:
-        """Everybody in (h, w, 3), best first; `expected` are places where somebody should be."""
+    def candidates(self, image: WorkingImage) -> list[Candidate]:
+        """Where somebody may be in (h, w, 3), best first."""
         height, width = image.shape[:2]
-        found = detect(
+        return detect(
             image,
             self._detector,
             tiles=tiles_of(width, height, shares=_SHARES),
@@ -94,6 +94,15 @@ class Finder:
             device=self._device,
             crew=self._crew,
         )
+
+    def look(
+        self, image: WorkingImage, *, expected: Sequence[Body] = (), candidates: Sequence[Candidate] | None = None
+    ) -> list[Seen]:
+        """Everybody in (h, w, 3), best first; `expected` are places where somebody should be.
+
+        `candidates` are what is given for this picture, where somebody has asked before.
+        """
+        found = self.candidates(image) if candidates is None else candidates
         return self.follow(image, expected=[c.body for c in thin([*(Candidate(b, 1.0) for b in expected), *found])])
 
     def follow(self, image: WorkingImage, *, expected: Sequence[Body]) -> list[Seen]:

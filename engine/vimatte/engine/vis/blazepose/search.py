@@ -16,6 +16,7 @@ from vimatte.engine.masks import BoolMask, Rle
 from vimatte.engine.threads import ahead
 from vimatte.engine.vis.blazepose.bodies import Body
 from vimatte.engine.vis.blazepose.carry import Thumbs
+from vimatte.engine.vis.blazepose.detect import Candidate
 from vimatte.engine.vis.blazepose.look import Finder, Seen
 from vimatte.engine.vis.blazepose.sighting import Sighting
 from vimatte.engine.vis.flow import WorkingImage
@@ -39,6 +40,10 @@ class Find:
     body: Body
 
 
+_Asked = tuple[WorkingImage, Sequence[Candidate] | None]
+"""A picture, and who may be there, where all of it was looked at."""
+
+
 class Search:
     """Finds of a whole shot, by place of the frame in the shot."""
 
@@ -58,25 +63,27 @@ class Search:
     def run(self, every: int) -> Generator[Progress, None, None]:
         """Look through the shot, to and fro: two thirds of the finding. Full looks on every `every`-th and the last."""
         count = len(self._numbers)
-        with closing(ahead(self._pictures(), most=_AHEAD)) as pictures:
-            for at, many in self._look(pictures, every):
+        with closing(ahead(self._pictures(every), most=_AHEAD)) as pictures:
+            for at, many in self._look(pictures):
                 yield Progress(phase="find", done=at + 1, total=3 * count, detail=f"{many} people")
         for at, after in reversed(list(pairwise(self.places))):
             self._fill(at, after)
             yield Progress(phase="find", done=2 * count - at, total=3 * count)
 
-    def _look(self, pictures: Iterable[WorkingImage], every: int) -> Generator[tuple[int, int]]:
+    def _look(self, pictures: Iterable[_Asked]) -> Generator[tuple[int, int]]:
         """Look through all pictures; give each place and how many people are seen there, or were last."""
-        places, last = frozenset(self.places), len(self._numbers) - 1
+        places = frozenset(self.places)
         expected: list[tuple[Body, BoolMask, int]] = []
         before = 0
-        for at, image in enumerate(pictures):
+        for at, (image, candidates) in enumerate(pictures):
             self.finds.append([])
             if at in places:
                 expected = [(*self._moved(body, mask, before, at), since) for body, mask, since in expected]
                 bodies = [body for body, _, _ in expected]
-                full = at % every == 0 or at == last
-                seen = self.finder.look(image, expected=bodies) if full else self.finder.follow(image, expected=bodies)
+                if candidates is None:
+                    seen = self.finder.follow(image, expected=bodies)
+                else:
+                    seen = self.finder.look(image, expected=bodies, candidates=candidates)
                 self.finds[at] = self.describe(at, image, seen)
                 expected = self._expect(self.finds[at], expected, at)
                 before = at
@@ -86,14 +93,18 @@ class Search:
         """Working copy of the frame at place `at`."""
         return self._frames.get(self._numbers[at], ahead=self._numbers[at : at + _AHEAD])
 
-    def _pictures(self) -> Generator[WorkingImage]:
-        """All working copies in order, with the motion from each to the next measured."""
+    def _pictures(self, every: int) -> Generator[_Asked]:
+        """All working copies in order, with the motion from each to the next measured; who may be there, now and then.
+
+        Nothing of this hangs on who was found before: it is done while that is found out.
+        """
+        last = len(self._numbers) - 1
         for at in range(len(self._numbers)):
             image = self.image(at)
             self.thumbs.add(at, image)
             if at:
                 self.thumbs.flow(at)
-            yield image
+            yield image, self.finder.candidates(image) if at % every == 0 or at == last else None
 
     def _moved(self, body: Body, mask: BoolMask, start: int, end: int) -> tuple[Body, BoolMask]:
         """Somebody of the frame at `start`, and their mask, as they would be on the frame at `end`."""

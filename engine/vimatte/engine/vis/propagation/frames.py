@@ -15,13 +15,21 @@ from vimatte.engine.errors import MediaError
 from vimatte.engine.shot import Picture, Shot
 from vimatte.engine.vis.flow import WorkingImage, working_size
 
-__all__ = ["WorkingFrames", "working_copy"]
+__all__ = ["WorkingFrames", "no_room", "working_copy"]
 
 
 def working_copy(picture: Picture, width: int, height: int) -> WorkingImage:
     """Shrink a float picture to 8-bit codes of (height, width, 3)."""
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(np.clip(np.rint(small * 255.0), 0, 255), np.uint8)
+
+
+def no_room(what: str, error: OSError) -> MediaError:
+    """Say that a temporary file could not be written."""
+    return MediaError(
+        f"The temporary folder {tempfile.gettempdir()} has no room for {what} ({error.strerror}); "
+        "free some space or name another folder in TMPDIR."
+    )
 
 
 class WorkingFrames:
@@ -77,10 +85,7 @@ class WorkingFrames:
         try:
             self._file.write(np.ascontiguousarray(copy).data)
         except OSError as error:
-            raise MediaError(
-                f"The temporary folder {tempfile.gettempdir()} has no room for working copies ({error.strerror}); "
-                "free some space or name another folder in TMPDIR."
-            ) from error
+            raise no_room("working copies", error) from error
         self._hold(number, copy)
 
     def _hold(self, number: int, copy: WorkingImage) -> None:

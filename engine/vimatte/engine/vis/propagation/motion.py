@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from vimatte.engine.vis.appearance import Lab, colour_gap
 from vimatte.engine.vis.flow import (
     Field,
-    WorkingImage,
+    FlowPair,
     camera_field,
     camera_homography,
     consistency,
-    flow_between,
     sample_grid,
     warp,
 )
@@ -37,12 +36,10 @@ class Motion:
     """(h, w, 2) now -> before of the background, as far as a homography says it."""
 
 
-def measure_motion(
-    now: WorkingImage, before: WorkingImage, *, lab: Lab, lab_before: Lab, background: NDArray[np.float32]
-) -> Motion:
-    """Measure; `background` (h, w) in [0, 1] is where nobody was on the picture before."""
+def measure_motion(flow: FlowPair, *, lab: Lab, lab_before: Lab, background: NDArray[np.float32]) -> Motion:
+    """Measure, by the flow between both; `background` (h, w) in [0, 1] is where nobody was on the picture before."""
     height, width = background.shape
-    back, forth = flow_between(now, before)
+    back, forth = flow
     # a pixel where nothing landed was hidden before; one whose colour changed on the way did not come from there
     x, y = sample_grid((slice(0, height), slice(0, width)))
     column = np.clip(np.rint(x + forth[..., 0]), 0, width - 1).astype(np.int64)

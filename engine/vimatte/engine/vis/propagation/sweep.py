@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from vimatte.engine.vis.appearance import Lab, Looks, Palette, lab_of
 from vimatte.engine.vis.cuts import is_cut
-from vimatte.engine.vis.flow import WorkingImage
+from vimatte.engine.vis.flow import FlowPair, WorkingImage, flow_between
 from vimatte.engine.vis.propagation.decide import Scene, decide
 from vimatte.engine.vis.propagation.frames import WorkingFrames
 from vimatte.engine.vis.propagation.layer import Layer, Moved, Window
@@ -20,6 +21,7 @@ from vimatte.engine.vis.propagation.motion import measure_motion
 from vimatte.engine.vis.propagation.order import FrontOrder
 from vimatte.engine.vis.propagation.plate import Plate
 from vimatte.engine.vis.propagation.rim import looseness, tightened
+from vimatte.engine.vis.propagation.shared_flows import SharedFlows
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask
 
 __all__ = ["Claims", "Judge", "Known", "Planes", "Tracker", "sweep"]
@@ -75,21 +77,30 @@ class Judge(Protocol):
 
 
 def sweep(
-    frames: WorkingFrames, numbers: Sequence[int], *, known: Known, judge: Judge | None = None, exact: bool = True
+    frames: WorkingFrames,
+    numbers: Sequence[int],
+    *,
+    known: Known,
+    judge: Judge | None = None,
+    exact: bool = True,
+    flows: SharedFlows | None = None,
 ) -> Iterator[tuple[int, dict[int, SoftMask]]]:
     """Carry `known` masks along `numbers` (ascending or descending), yielding (number, id -> soft mask) for each.
 
     Somebody who has not been met yet has no entry. A `judge` has the last word on each picture, and where masks are not
-    `exact`, on those that are known, too.
+    `exact`, on those that are known, too. `flows` are those of another sweep along the same frames, too.
     """
     if not numbers:
         return
     picks = sorted({numbers[i] for i in np.linspace(0, len(numbers) - 1, 6).astype(int)})
     palette = Palette.choose([frames.get(n, ahead=numbers[:48]) for n in picks])
     tracker = Tracker(palette, frames.height, frames.width, judge=judge, exact=exact)
+    before: tuple[int, WorkingImage] | None = None
     for at, number in enumerate(numbers):
-        masks = tracker.step(frames.get(number, ahead=numbers[at : at + 48]), known.get(number, {}))
-        yield number, masks
+        now = number, frames.get(number, ahead=numbers[at : at + 48])
+        flow = None if flows is None or before is None else partial(flows.between, now, before)
+        yield number, tracker.step(now[1], known.get(number, {}), flow=flow)
+        before = now
 
 
 class Tracker:
@@ -108,12 +119,19 @@ class Tracker:
         self._lab = np.zeros((height, width, 3), np.float32)
         self._index = np.zeros((height, width), np.uint8)
 
-    def step(self, now: WorkingImage, known: Mapping[int, Probability | None]) -> dict[int, SoftMask]:
-        """Move to the next picture."""
+    def step(
+        self,
+        now: WorkingImage,
+        known: Mapping[int, Probability | None],
+        *,
+        flow: Callable[[], FlowPair] | None = None,
+    ) -> dict[int, SoftMask]:
+        """Move to the next picture; `flow` gives that between it and the one before, where somebody has it."""
         lab = lab_of(now)
         index = self._palette.index(lab)
         if self._image is not None and self._layers:
-            self._carry(now, self._image, lab, index)
+            pair = flow() if flow is not None else flow_between(now, self._image)
+            self._carry(now, pair, lab, index)
         given, tight = np.zeros((2, self._height, self._width), np.float32)
         for one, mask in known.items():
             seen = mask if mask is not None else np.zeros_like(given)
@@ -159,13 +177,13 @@ class Tracker:
                 layer.shape = np.maximum(layer.shape, layer.seen)
         judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
 
-    def _carry(self, now: WorkingImage, before: WorkingImage, lab: Lab, index: NDArray[np.uint8]) -> None:
+    def _carry(self, now: WorkingImage, flow: FlowPair, lab: Lab, index: NDArray[np.uint8]) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
         everybody = np.zeros((self._height, self._width), np.float32)
         for layer in self._layers.values():
             everybody += layer.seen
         background = np.clip(1.0 - everybody, 0.0, 1.0)
-        motion = measure_motion(now, before, lab=lab, lab_before=self._lab, background=background)
+        motion = measure_motion(flow, lab=lab, lab_before=self._lab, background=background)
         if is_cut(float(motion.agree.mean()), before=_colours(self._index), now=_colours(index)):
             # nothing here was there before: better nobody than somebody painted on strangers
             self._plate = Plate(self._height, self._width)
