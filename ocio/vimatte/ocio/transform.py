@@ -70,12 +70,9 @@ class PictureTransform:
         self._scene_linear = choice.is_scene_linear(self.space)
         self._limit = _LINEAR_LIMIT if self._scene_linear else _CODE_LIMIT
         self._processor = None if choice.is_data(self.space) else _picture_processor(choice, self.space)
-        self._cpu = None
-        self._formulas = None
+        self._change = None
         if self._processor is not None and not self._processor.isNoOp():
-            self._cpu = _cpu_processor(self._processor)
-            formulas = formulas_of(self._processor)
-            self._formulas = None if formulas is None else ArrayOps(formulas)
+            self._change = _change_by(self._processor)
 
     def apply(self, rgb: Pixels) -> Pixels:
         """Transform (h, w, 3) float32 in `space` to a new C-contiguous (h, w, 3) float32 in [0, 1].
@@ -88,7 +85,7 @@ class PictureTransform:
 
     def ops(self) -> PictureOps:
         """Describe the transform as data, for a GPU."""
-        if self._cpu is None or self._processor is None:
+        if self._change is None or self._processor is None:
             return PictureOps(ops=(), limit=self._limit)
         ops = ops_of(self._processor, config=self._choice.config, scene_linear=self._scene_linear)
         return PictureOps(ops=ops, limit=self._limit)
@@ -97,12 +94,8 @@ class PictureTransform:
         if np.isnan(strip.max(initial=0.0)):
             np.nan_to_num(strip, copy=False, nan=0.0, posinf=self._limit, neginf=-self._limit)
         np.clip(strip, -self._limit, self._limit, out=strip)
-        if self._formulas is not None:
-            for row in range(0, len(strip), _FORMULA_ROWS):
-                part = strip[row : row + _FORMULA_ROWS]
-                part[:] = self._formulas(part)
-        elif self._cpu is not None:
-            _run(self._cpu, strip)
+        if self._change is not None:
+            self._change(strip)
         # fmax, unlike clip, turns a NaN that a config's own LUT made into 0.
         np.fmax(strip, 0.0, out=strip)
         np.fmin(strip, 1.0, out=strip)
@@ -126,7 +119,7 @@ class WorkingTransform:
         processor = None if self.space == decision.space else processor_between(choice, decision.space, self.space)
         self.identity = processor is None or bool(processor.isNoOp())
         """True when the plate's values are not touched at all."""
-        self._cpu = None if self.identity else _cpu_processor(processor)
+        self._change = None if self.identity else _change_by(processor)
         # What the plate does not say of itself, the layers file does not say either.
         told = not (self.identity and decision.guessed)
         known = choice.known(self.space) if told and choice.is_scene_linear(self.space) else None
@@ -137,11 +130,10 @@ class WorkingTransform:
 
     def apply(self, rgb: Pixels) -> Pixels:
         """Transform (h, w, 3) float32; nothing is clamped. The very same array comes back where `identity`."""
-        if self._cpu is None:
+        if self._change is None:
             return rgb
-        cpu = self._cpu
         pixels = np.array(rgb, dtype=np.float32, order="C", copy=True)
-        _in_strips(pixels, lambda strip: _run(cpu, strip), threads=self._threads)
+        _in_strips(pixels, self._change, threads=self._threads)
         return pixels
 
 
@@ -208,14 +200,21 @@ def _through_builtin(choice: ConfigChoice, space: str) -> Any:
     )
 
 
-def _cpu_processor(processor: Any) -> Any:
+def _change_by(processor: Any) -> Callable[[Pixels], None]:
+    """Make what changes pixels in place as a processor says: by formulas where it has nothing else."""
+    formulas = formulas_of(processor)
+    if formulas is not None:
+        work = ArrayOps(formulas)
+
+        def change(strip: Pixels) -> None:
+            for row in range(0, len(strip), _FORMULA_ROWS):
+                part = strip[row : row + _FORMULA_ROWS]
+                part[:] = work(part)
+
+        return change
     # The default optimisation approximates powers and logarithms: up to 0.005 off on LogC4.
-    return processor.getOptimizedCPUProcessor(OCIO.BIT_DEPTH_F32, OCIO.BIT_DEPTH_F32, OCIO.OPTIMIZATION_LOSSLESS)
-
-
-def _run(cpu: Any, strip: Pixels) -> None:
-    height, width = strip.shape[:2]
-    cpu.apply(OCIO.PackedImageDesc(strip, width, height, 3))
+    cpu = processor.getOptimizedCPUProcessor(OCIO.BIT_DEPTH_F32, OCIO.BIT_DEPTH_F32, OCIO.OPTIMIZATION_LOSSLESS)
+    return lambda strip: cpu.apply(OCIO.PackedImageDesc(strip, strip.shape[1], strip.shape[0], 3))
 
 
 def _in_strips(pixels: Pixels, work: Callable[[Pixels], None], *, threads: int) -> None:

@@ -19,7 +19,7 @@ from vimatte.ocio.clip import ColourTags
 from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.errors import ConfigError
 from vimatte.ocio.exr_header import HeaderValues, apply_header
-from vimatte.ocio.half import HALF_MAX, rounded_to_half
+from vimatte.ocio.half import HALF_MAX
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.timecode import Timecode
@@ -147,13 +147,10 @@ def plate_depth_for(depth: Depth, tags: ColourTags) -> Depth:
 
 
 def _colour(rgb: Floats, depth: Depth) -> Floats:
-    """Round to the file's precision here, so that the library has nothing left to decide; infinities and NaN stay."""
-    if depth == "float":
+    """Hold finite values within what the file can say; infinities and NaN stay."""
+    if depth == "float" or (rgb.max(initial=0.0) <= HALF_MAX and rgb.min(initial=0.0) >= -HALF_MAX):
         return rgb
-    finite = np.isfinite(rgb)
-    whole = bool(finite.all())
-    held = rounded_to_half(np.clip(rgb if whole else np.where(finite, rgb, np.float32(0)), -HALF_MAX, HALF_MAX))
-    return held if whole else np.where(finite, held, rgb)
+    return np.where(np.isfinite(rgb), np.clip(rgb, -HALF_MAX, HALF_MAX), rgb)
 
 
 def _check_compression(compression: str) -> None:
