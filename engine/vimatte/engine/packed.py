@@ -67,7 +67,8 @@ class PackedConv2d(nn.Module):
         if self._packed is None:
             # Two threads may both do this the first time, to the same end.
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(self._weight, *self._how, list(x.shape))
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        # Named to the end: what is left open is looked for at each of a hundred thousand calls.
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
             x, self._packed, self._bias, *self._how, *self._activation
         )
         return out

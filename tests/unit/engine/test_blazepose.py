@@ -112,7 +112,10 @@ class StandIn:
     def each(self, work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return list(map(work, items))
 
-    def look(self, image: Any, *, expected: Any = ()) -> list[Seen]:
+    def candidates(self, image: Any) -> list[Any]:
+        return []
+
+    def look(self, image: Any, *, expected: Any = (), candidates: Any = None) -> list[Seen]:
         StandIn.looks += 1
         return [s for s in (self._one(image, c) for c in COLOURS) if s is not None]
 
@@ -242,7 +245,7 @@ def test_looking_again_at_several_at_once_finds_what_one_after_the_other_does(
     shot = MemoryShot(pictures(14, (0, 30, 4, range(14)), (1, 110, -4, range(14))))
     found = StandIn.look
 
-    def forgetful(self: StandIn, image: Any, *, expected: Any = ()) -> list[Seen]:
+    def forgetful(self: StandIn, image: Any, *, expected: Any = (), candidates: Any = None) -> list[Seen]:
         """Sees one person only where two are close, unless the other is painted away."""
         people = found(self, image, expected=expected)
         near = len(people) == 2 and abs(people[0].person.body.x - people[1].person.body.x) < 30

@@ -47,7 +47,7 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
 
     return {
         **SETTINGS,
-        "propagation": "lite 4",
+        "propagation": "lite 5",
         "propagation_found_long_side": _FOUND_LONG_SIDE,
         "propagation_precision": name_of_quickest(device),
         "propagation_weights": digest("propagate"),

@@ -131,18 +131,18 @@ class Network(torch.nn.Module):
         left, right, top, bottom = pad
         if left != right or top != bottom:
             x, left, top = F.pad(x, pad), 0, 0
-        if can_pack(x.device):
-            packed = self._packed.get(weight)
-            if packed is None:
-                packed = self._packed[weight] = PackedConv2d(
-                    self.get_buffer(weight),
-                    self.get_buffer(bias),
-                    stride=stride,
-                    padding=(top, left),
-                    dilation=dilation,
-                    groups=groups,
-                    activation=_PACKED[activation],
-                )
+        packed = self._packed.get(weight) if x.is_cpu else None
+        if packed is None and can_pack(x.device):
+            packed = self._packed[weight] = PackedConv2d(
+                self.get_buffer(weight),
+                self.get_buffer(bias),
+                stride=stride,
+                padding=(top, left),
+                dilation=dilation,
+                groups=groups,
+                activation=_PACKED[activation],
+            )
+        if packed is not None:
             return packed.forward(x)
         x = F.conv2d(
             x,

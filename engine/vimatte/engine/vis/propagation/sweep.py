@@ -131,7 +131,7 @@ class Tracker:
         index = self._palette.index(lab)
         if self._image is not None and self._layers:
             pair = flow() if flow is not None else flow_between(now, self._image)
-            self._carry(now, pair, lab, index)
+            self._carry(now, pair, lab, index, judge=None if known and not self._exact else self._judge)
         given, tight = np.zeros((2, self._height, self._width), np.float32)
         for one, mask in known.items():
             seen = mask if mask is not None else np.zeros_like(given)
@@ -177,7 +177,9 @@ class Tracker:
                 layer.shape = np.maximum(layer.shape, layer.seen)
         judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
 
-    def _carry(self, now: WorkingImage, flow: FlowPair, lab: Lab, index: NDArray[np.uint8]) -> None:
+    def _carry(
+        self, now: WorkingImage, flow: FlowPair, lab: Lab, index: NDArray[np.uint8], *, judge: Judge | None
+    ) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
         everybody = np.zeros((self._height, self._width), np.float32)
         for layer in self._layers.values():
@@ -213,8 +215,8 @@ class Tracker:
             layers = {one: self._layers[one] for one in members}
             groups.append((window, decide(window, layers, scene=scene, palette=self._palette, order=self._order)))
         returned: Planes = {}
-        if self._judge is not None:
-            groups, returned = self._decided(now, groups, agree=motion.agree, judge=self._judge)
+        if judge is not None:
+            groups, returned = self._decided(now, groups, agree=motion.agree, judge=judge)
         for window, result in groups:
             for one, (seen, moved) in result.items():
                 rest = [other for two, (other, _) in result.items() if two != one]
