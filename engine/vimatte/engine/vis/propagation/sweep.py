@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -129,9 +129,12 @@ class Tracker:
         """Move to the next picture; `flow` gives that between it and the one before, where somebody has it."""
         lab = lab_of(now)
         index = self._palette.index(lab)
+        # A judge is asked once a picture: with what is known of it in mind, where that is evidence only.
+        evidence = not self._exact and any(mask is not None for mask in known.values())
         if self._image is not None and self._layers:
             pair = flow() if flow is not None else flow_between(now, self._image)
-            self._carry(now, pair, lab, index, judge=None if known and not self._exact else self._judge)
+            away = {one for one, mask in known.items() if mask is None}
+            self._carry(now, pair, lab, index, judge=None if evidence else self._judge, away=away)
         given, tight = np.zeros((2, self._height, self._width), np.float32)
         for one, mask in known.items():
             seen = mask if mask is not None else np.zeros_like(given)
@@ -160,16 +163,16 @@ class Tracker:
                 layer.seen = layer.seen * (1 - tight)
                 union = np.maximum(union, layer.seen)
         if self._judge is not None and self._layers:
-            self._judged(now, known, self._judge)
+            self._judged(now, known, self._judge, mend=evidence)
         if self._layers:
             people = cv2.dilate((union > 0.2).astype(np.uint8), np.ones((7, 7), np.uint8))
             self._plate.learn(lab, people == 0)
         self._image, self._lab, self._index = now, lab, index
         return {one: SoftMask.pack(layer.seen, trust=layer.trust) for one, layer in sorted(self._layers.items())}
 
-    def _judged(self, now: WorkingImage, known: Mapping[int, Probability | None], judge: Judge) -> None:
+    def _judged(self, now: WorkingImage, known: Mapping[int, Probability | None], judge: Judge, *, mend: bool) -> None:
         """Let known masks that are evidence only be mended, and everybody be remembered."""
-        if known and not self._exact:
+        if mend:
             mended = judge.mend(now, {one: layer.seen for one, layer in self._layers.items()})
             absent = {one for one, mask in known.items() if mask is None}
             for one, layer in self._layers.items():
@@ -178,7 +181,14 @@ class Tracker:
         judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
 
     def _carry(
-        self, now: WorkingImage, flow: FlowPair, lab: Lab, index: NDArray[np.uint8], *, judge: Judge | None
+        self,
+        now: WorkingImage,
+        flow: FlowPair,
+        lab: Lab,
+        index: NDArray[np.uint8],
+        *,
+        judge: Judge | None,
+        away: Set[int],
     ) -> None:
         present = {one: window for one in sorted(self._layers) if (window := self._layers[one].window()) is not None}
         everybody = np.zeros((self._height, self._width), np.float32)
@@ -216,7 +226,7 @@ class Tracker:
             groups.append((window, decide(window, layers, scene=scene, palette=self._palette, order=self._order)))
         returned: Planes = {}
         if judge is not None:
-            groups, returned = self._decided(now, groups, agree=motion.agree, judge=judge)
+            groups, returned = self._decided(now, groups, agree=motion.agree, judge=judge, away=away)
         for window, result in groups:
             for one, (seen, moved) in result.items():
                 rest = [other for two, (other, _) in result.items() if two != one]
@@ -229,16 +239,18 @@ class Tracker:
             self._layers[one].come_back(seen, lab=lab)
 
     def _decided(
-        self, now: WorkingImage, groups: _Decided, *, agree: Probability, judge: Judge
+        self, now: WorkingImage, groups: _Decided, *, agree: Probability, judge: Judge, away: Set[int]
     ) -> tuple[_Decided, Planes]:
-        """Put a judge's word in the place of what was decided; who was lost may have come back."""
+        """Put a judge's word in the place of what was decided; who was lost may have come back, who is away has not."""
         seen, shape, mismatch = ({one: np.zeros_like(agree) for one in sorted(self._layers)} for _ in range(3))
         for window, result in groups:
             for one, (values, moved) in result.items():
                 seen[one][window], shape[one][window] = values, moved.shape
                 mismatch[one][window] = np.minimum(moved.mismatch / _STRANGE, 1.0)
         usual = {one: max(layer.area, 1.0) for one, layer in self._layers.items()}
-        lost = frozenset(one for one, layer in self._layers.items() if layer.seen.sum() < _LOST * usual[one])
+        lost = frozenset(
+            one for one, layer in self._layers.items() if one not in away and layer.seen.sum() < _LOST * usual[one]
+        )
         planes = judge.decide(now, Claims(seen, shape, mismatch, agree, lost))
         decided = [
             (window, {one: (planes[one][window], moved) for one, (_, moved) in result.items()})
