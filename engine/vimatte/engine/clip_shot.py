@@ -32,6 +32,8 @@ __all__ = ["ClipShot", "open_shot"]
 Missing = Literal["error", "skip"]
 
 _CACHE_BYTES = 256 * 2**20
+_KEPT = 16
+"""Plates and pictures at most; more than any matting model of ours runs ahead of what it gives."""
 _AHEAD = 2
 _Value = TypeVar("_Value")
 
@@ -53,7 +55,7 @@ class ClipShot:
         frames: FrameRange,
         device: str = "cpu",
     ) -> None:
-        """`frames` must all be readable; `device` is where pictures are transformed ('cpu' uses OCIO itself)."""
+        """`frames` must all be readable; `device` is where pictures are transformed ('cpu' is exact, whatever the config)."""
         self.config = config
         """The OCIO config, and why it is this one."""
         self.decision = decision
@@ -69,9 +71,10 @@ class ClipShot:
         self._device = device
         self._lock = RLock()
         info = clip.info
-        room = max(2, min(8, _CACHE_BYTES // (info.width * info.height * 12)))
+        room = max(2, min(_KEPT, _CACHE_BYTES // (info.width * info.height * 12)))
+        self._keeps_all = room == _KEPT
         self._plates: _Recent[Frame] = _Recent(room)
-        self._pictures: _Recent[Picture] = _Recent(room)
+        self._pictures: _Recent[Picture] = _Recent(room // 2)
 
     def __repr__(self) -> str:
         return f"ClipShot({self.info.path.name}, frames={self._frames}, space={self.decision.space!r})"
@@ -108,6 +111,11 @@ class ClipShot:
         """Plates in this order, decoded ahead on threads; close the generator to end them."""
         asked = self._checked(numbers)
         return self._read_ahead(asked)
+
+    def plates_seen(self, numbers: Iterable[int]) -> Generator[Frame]:
+        """Plates in this order, to somebody who was given their pictures just now: not decoded again where kept."""
+        asked = self._checked(numbers)
+        return (self.plate(number) for number in asked) if self._keeps_all else self._read_ahead(asked)
 
     def pictures(self, numbers: Iterable[int]) -> Generator[tuple[int, Picture]]:
         """(number, picture) in this order, decoded and transformed ahead on threads; close it to end them."""

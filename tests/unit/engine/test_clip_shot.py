@@ -101,16 +101,32 @@ def test_plates_carry_their_space_and_pictures_are_srgb(clip: FakeClip) -> None:
         assert np.allclose(picture, 1.055 * 0.5 ** (1 / 2.4) - 0.055, atol=1e-5)
 
 
-def test_neighbours_are_not_decoded_twice(clip: FakeClip) -> None:
+def test_neighbours_are_not_decoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = use(FakeClip(range(1001, 1021)), monkeypatch)
     with open_shot("shot.exr") as shot:
         for number in (1001, 1002, 1001, 1002, 1001):
             shot.plate(number)
             shot.picture(number)
         assert clip.reads == [1001, 1002]
-        for number in range(1001, 1011):
+        for number in range(1001, 1021):
             shot.picture(number)
         shot.picture(1001)  # long gone
         assert clip.reads.count(1001) == 2
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small plates", "large plates"])
+def test_plates_behind_their_pictures_are_decoded_again_only_where_they_are_large(
+    clip: FakeClip, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(clip_shot, "_CACHE_BYTES", 0)
+    numbers = range(1001, 1011)
+    with open_shot("shot.exr") as shot:
+        plates = shot.plates_seen(numbers)
+        given = [next(plates).number for at, _ in enumerate(shot.pictures(numbers)) if at >= 5]
+        given += [plate.number for plate in plates]
+        assert given == list(numbers)
+        assert len(clip.reads) == (20 if large else 10)
 
 
 def test_ordered_access_keeps_the_order_asked_and_feeds_random_access(clip: FakeClip) -> None:

@@ -117,7 +117,7 @@ def matte_shot(
     done = len(kept)
 
     pending: deque[tuple[int, Future[Path]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="write") as pool, closing(shot.plates(todo)) as plates:
+    with ThreadPoolExecutor(1, thread_name_prefix="write") as pool, closing(shot.plates_seen(todo)) as plates:
         try:
             with closing(model.mattes(shot, tracks, todo)) as stream:
                 for mattes, plate in zip(stream, plates, strict=True):
