@@ -55,7 +55,7 @@ class ClipShot:
         frames: FrameRange,
         device: str = "cpu",
     ) -> None:
-        """`frames` must all be readable; `device` is where pictures are transformed ('cpu' is exact, whatever the config)."""
+        """`frames` must all be readable; `device` is where pictures are transformed ('cpu' is always exact)."""
         self.config = config
         """The OCIO config, and why it is this one."""
         self.decision = decision

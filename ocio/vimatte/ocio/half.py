@@ -1,11 +1,12 @@
-"""Float32 values rounded to what a half float holds, in a third of the time that casting there and back takes."""
+"""Float32 values as half floats, or rounded to what these hold, in a fraction of the time that NumPy's casts take."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HALF_MAX", "rounded_to_half"]
+__all__ = ["HALF_MAX", "as_half", "rounded_to_half"]
 
 Floats = NDArray[np.float32]
 
@@ -13,6 +14,16 @@ HALF_MAX = 65504.0
 """Largest finite half float."""
 _NORMAL = np.float32(2.0**-14)
 """Smallest half float with all its digits; those below lie 2^-24 apart."""
+
+
+def as_half(values: Floats) -> NDArray[np.float16]:
+    """Cast float32 of any shape to half floats: the same bits as `values.astype(np.float16)`."""
+    flat = np.ascontiguousarray(values, np.float32).reshape(1, -1)
+    try:
+        half = cv2.add(flat, -0.0, dtype=cv2.CV_16F)  # which leaves both zeros as they are
+    except cv2.error:  # OpenCV 4 adds no halves
+        half = flat.astype(np.float16)
+    return np.asarray(half, np.float16).reshape(values.shape)
 
 
 def rounded_to_half(values: Floats) -> Floats:

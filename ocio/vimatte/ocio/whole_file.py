@@ -23,15 +23,13 @@ from vimatte.ocio.output_pattern import OutputPattern
 
 __all__ = ["keep", "remove_stale", "temp_for", "whole_file", "write_sentence", "write_whole"]
 
-Floats = NDArray[np.float32]
-
 _STALE_AFTER = 24 * 3600.0
 
 logger = logging.getLogger(__name__)
 
 
-def write_whole(path: Path, spec: Any, pixels: Floats, *, what: str) -> None:
-    """Write (h, w, c) float32 to `path` under a temp name in the same folder, check, flush to disk and rename.
+def write_whole(path: Path, spec: Any, pixels: NDArray[np.floating], *, what: str) -> None:
+    """Write (h, w, c), float32 or half, to `path` under a temp name beside it, check, flush to disk and rename.
 
     `spec` is an `OpenImageIO.ImageSpec`; `what` names the picture in errors ('frame 1001'). Raises MediaError; then the
     temp file is gone and an older file at `path` is as it was.
@@ -73,11 +71,11 @@ def keep(temp: Path, path: Path) -> None:
     _flush_folder(path.parent)
 
 
-def _write_pixels(temp: Path, spec: Any, pixels: Floats) -> None:
+def _write_pixels(temp: Path, spec: Any, pixels: NDArray[np.floating]) -> None:
     out = oiio.ImageOutput.create(str(temp))
     if out is None:
         raise OSError(oiio.geterror())
-    done = out.open(str(temp), spec) and out.write_image(np.ascontiguousarray(pixels, dtype=np.float32))
+    done = out.open(str(temp), spec) and out.write_image(np.ascontiguousarray(pixels))
     reason = out.geterror()
     closed = out.close()
     if not done or not closed:

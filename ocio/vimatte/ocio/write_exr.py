@@ -19,7 +19,7 @@ from vimatte.ocio.clip import ColourTags
 from vimatte.ocio.compressions import COMPRESSIONS
 from vimatte.ocio.errors import ConfigError
 from vimatte.ocio.exr_header import HeaderValues, apply_header
-from vimatte.ocio.half import HALF_MAX
+from vimatte.ocio.half import HALF_MAX, as_half
 from vimatte.ocio.layer_name import layer_name_rule, safe_name
 from vimatte.ocio.output_pattern import OutputPattern
 from vimatte.ocio.timecode import Timecode
@@ -99,7 +99,8 @@ class LayersWriter:
         left.
         """
         path = self.pattern.path(frame_number)
-        pixels = self._pixels(plate, alphas, foreground)
+        values = self._pixels(plate, alphas, foreground)
+        pixels = as_half(values) if set(self.channel_depths) == {"half"} else values
         spec = _spec(pixels, self.channels, self.channel_depths, self.compression)
         apply_header(spec, self.header, timecode=timecode, metadata=metadata)
         write_whole(path, spec, pixels, what=f"frame {frame_number}")
@@ -162,7 +163,7 @@ def _check_compression(compression: str) -> None:
         )
 
 
-def _spec(pixels: Floats, channels: Sequence[str], depths: Sequence[Depth], compression: str) -> Any:
+def _spec(pixels: NDArray[np.floating], channels: Sequence[str], depths: Sequence[Depth], compression: str) -> Any:
     h, w, n = pixels.shape
     # A list of equal channelformats is ignored by OpenImageIO: a uniform file says its type here, once.
     uniform = len(set(depths)) == 1
