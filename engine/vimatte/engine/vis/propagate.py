@@ -19,7 +19,7 @@ from vimatte.engine.precision import name_of_quickest
 from vimatte.engine.shot import Shot
 from vimatte.engine.threads import shared_cores, side_by_side
 from vimatte.engine.vis.carriers import Carrier
-from vimatte.engine.vis.flow import working_size
+from vimatte.engine.vis.flow import WorkingImage, working_size
 from vimatte.engine.vis.propagation import edges
 from vimatte.engine.vis.propagation.edges import Carried, with_edges
 from vimatte.engine.vis.propagation.frames import WorkingFrames
@@ -27,7 +27,7 @@ from vimatte.engine.vis.propagation.shared_flows import SharedFlows
 from vimatte.engine.vis.propagation.soft import Probability, SoftMask, from_rle
 from vimatte.engine.vis.propagation.sweep import Judge, sweep
 
-__all__ = ["SETTINGS", "propagate", "settings"]
+__all__ = ["SETTINGS", "Prepared", "propagate", "settings"]
 
 SETTINGS: Mapping[str, str | int | float] = {"propagation": "classical 1", "propagation_long_side": 960}
 """What changes a mask that is carried without weights."""
@@ -57,6 +57,26 @@ def settings(carrier: Carrier, *, device: str = "cpu") -> dict[str, str | int | 
     }
 
 
+class Prepared:
+    """What is there of a shot before anybody is followed: working copies, and how those who are found will move."""
+
+    def __init__(self, shot: Shot, copies: WorkingFrames | None = None) -> None:
+        """`copies` are working copies that are there already; smaller ones than are needed are not used."""
+        self.copies = copies
+        self.small = _frames(shot, copies, long_side=_FOUND_LONG_SIDE)
+        """Copies on which the network follows those who are found."""
+        self.flows = SharedFlows()
+        """Between neighbours of `small`."""
+        self._before: tuple[int, WorkingImage] | None = None
+
+    def add(self, number: int) -> None:
+        """Measure the flow from the frame added before, while somebody has this one at hand."""
+        now = number, self.small.get(number)
+        if self._before is not None:
+            self.flows.between(now, self._before)
+        self._before = now
+
+
 def propagate(
     shot: Shot,
     *,
@@ -64,7 +84,7 @@ def propagate(
     exact: bool = True,
     carrier: Carrier = "classical",
     device: str = "cpu",
-    copies: WorkingFrames | None = None,
+    prepared: Prepared | None = None,
 ) -> Generator[Progress, None, dict[int, dict[int, Rle]]]:
     """Fill in the masks of every frame of `shot.frames` from those that are known.
 
@@ -72,8 +92,8 @@ def propagate(
     unknown and filled in from the anchors before and after it. Known masks come back as they are, but for pixels that
     two people claim on one frame. Frames outside the shot are ignored. With `exact` false the known masks are evidence
     only, as a people finder's blobs are: they are tightened to the picture's edges on their own frames too. Outlines of
-    what `lite` carries from exact masks are laid by the matting network in the end. `copies` are working copies of the
-    shot that are there already; smaller ones are not used.
+    what `lite` carries from exact masks are laid by the matting network in the end. `prepared` is what is there of the
+    shot already.
 
     Yields progress; returns instance id -> frame -> mask (no entry: absent). Masks of one frame do not overlap. Memory
     holds 8-bit working copies (48 MB in memory) and small soft masks, never full-size pictures. Raises ConfigError when
@@ -85,7 +105,10 @@ def propagate(
     # People who were found are found again every few frames, and their masks are blobs: half the size does as well for
     # their mattes, for a third of the time.
     found = carrier == "lite" and not exact
-    frames = _frames(shot, copies, long_side=_FOUND_LONG_SIDE if found else int(SETTINGS["propagation_long_side"]))
+    prepared = prepared or Prepared(shot)
+    frames = (
+        prepared.small if found else _frames(shot, prepared.copies, long_side=int(SETTINGS["propagation_long_side"]))
+    )
     judged = _judged(carrier, frames, device=device)
     by_frame: dict[int, dict[int, Rle | None]] = {}
     for one in sorted(anchors):
@@ -97,7 +120,7 @@ def propagate(
     total = len(ahead) + len(back) + len(numbers)
     done = 0
     swept: list[Sweep] = [{}, {}]
-    flows = SharedFlows() if found else None
+    flows = prepared.flows if found else None
     both = [sweep(frames, route, known=known, judge=judged(), exact=exact, flows=flows) for route in (ahead, back)]
     with shared_cores(), closing(side_by_side(both)) as steps:
         for which, (number, masks) in steps:

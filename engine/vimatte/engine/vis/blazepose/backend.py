@@ -66,9 +66,12 @@ class BlazePose:
         numbers = shot.frames.numbers
         every = max(1, options.detect_every or _EVERY)
         frames = WorkingFrames(shot, long_side=_LONG_SIDE)
+        prepared = propagate.Prepared(shot, frames)
+        beside = prepared.add if options.propagation == "lite" and keys is None else None
         with shared_cores(HANDS), Finder(torch.device(options.device)) as finder:
             for stride in sorted({_stride(shot, every=every), 1}, reverse=True):
-                finding = Search(frames, numbers, finder, stride=stride)
+                finding = Search(frames, numbers, finder, stride=stride, beside=beside)
+                beside = None
                 yield from finding.run(every)
                 people = yield from people_of(finding, min_duration=options.min_duration)
                 kept = anchors.choose(
@@ -117,7 +120,7 @@ class BlazePose:
                 exact=keys is not None,
                 carrier=options.propagation,
                 device=options.device,
-                copies=frames,
+                prepared=prepared,
             )
         return TrackSet(
             width=width,

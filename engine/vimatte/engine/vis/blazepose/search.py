@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -47,10 +47,21 @@ _Asked = tuple[WorkingImage, Sequence[Candidate] | None]
 class Search:
     """Finds of a whole shot, by place of the frame in the shot."""
 
-    def __init__(self, frames: WorkingFrames, numbers: Sequence[int], finder: Finder, *, stride: int = 1) -> None:
-        """`stride`: only every so many frames are looked at, and the last."""
+    def __init__(
+        self,
+        frames: WorkingFrames,
+        numbers: Sequence[int],
+        finder: Finder,
+        *,
+        stride: int = 1,
+        beside: Callable[[int], None] | None = None,
+    ) -> None:
+        """`stride`: only every so many frames are looked at, and the last. `beside` is called with each frame's number
+        once it is read, on a thread that waits for others otherwise.
+        """
         self._frames = frames
         self._numbers = numbers
+        self._beside = beside
         self.finder = finder
         self.stride = stride
         last = len(numbers) - 1
@@ -104,6 +115,8 @@ class Search:
             self.thumbs.add(at, image)
             if at:
                 self.thumbs.flow(at)
+            if self._beside is not None:
+                self._beside(self._numbers[at])
             yield image, self.finder.candidates(image) if at % every == 0 or at == last else None
 
     def _moved(self, body: Body, mask: BoolMask, start: int, end: int) -> tuple[Body, BoolMask]:
