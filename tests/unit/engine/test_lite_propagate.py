@@ -15,8 +15,9 @@ from vimatte.engine.masks import Rle, mask_iou
 from vimatte.engine.testing.shots import MemoryShot
 from vimatte.engine.vis.backend import KeyMasks, VisOptions
 from vimatte.engine.vis.masks import MasksBackend
+from vimatte.engine.vis.propagate import Prepared, propagate
 from vimatte.engine.vis.propagation.frames import WorkingFrames
-from vimatte.engine.vis.propagation.sweep import Claims, Planes, sweep
+from vimatte.engine.vis.propagation.sweep import Claims, Known, Planes, sweep
 
 HEIGHT, WIDTH, FIRST = 96, 160, 1001
 
@@ -261,3 +262,69 @@ def test_weights_are_finite_and_fit() -> None:
     network = open_network("cpu")
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
     assert not network.training
+
+
+class Asked:
+    """A judge that agrees with whatever is claimed, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.lost: list[frozenset[int]] = []
+
+    def decide(self, image: NDArray[np.uint8], claims: Claims) -> Planes:
+        self.notes.append("decide")
+        self.lost.append(claims.lost)
+        return claims.seen
+
+    def mend(self, image: NDArray[np.uint8], given: Planes) -> Planes:
+        self.notes.append("mend")
+        return given
+
+    def remember(self, image: NDArray[np.uint8], seen: Planes, *, given: bool) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+
+def judged(known: Known, *, exact: bool) -> Asked:
+    pictures, _ = walk(4)
+    frames = WorkingFrames(MemoryShot([p.astype(np.float32) / 255 for p in pictures], first=FIRST))
+    asked = Asked()
+    list(sweep(frames, [FIRST + t for t in range(4)], known=known, judge=asked, exact=exact))
+    return asked
+
+
+def test_a_picture_is_judged_once_with_what_is_known_of_it() -> None:
+    _, masks = walk(4)
+    known = {FIRST + t: {1: masks[t].astype(np.float32)} for t in (0, 2)}
+    assert judged(known, exact=False).notes == ["mend", "decide", "mend", "decide"]
+    assert judged(known, exact=True).notes == ["decide"] * 3
+
+
+def test_who_is_known_to_be_away_is_not_looked_for() -> None:
+    _, masks = walk(4)
+    away: Known = {FIRST: {1: masks[0].astype(np.float32)}, **{FIRST + t: {2: None} for t in range(1, 4)}}
+    assert judged(away, exact=False).notes == ["mend", "decide", "decide", "decide"]
+    assert judged(away, exact=False).lost == [frozenset()] * 3
+    hidden: Known = {FIRST: {1: masks[0].astype(np.float32), 2: np.zeros((HEIGHT, WIDTH), np.float32)}}
+    assert frozenset({2}) in judged(hidden, exact=False).lost
+
+
+def test_what_was_measured_before_changes_nothing() -> None:
+    pictures, masks = walk(5)
+    shot = MemoryShot([p.astype(np.float32) / 255 for p in pictures], first=FIRST)
+    anchors = {1: {FIRST: Rle.encode(masks[0]), FIRST + 4: Rle.encode(masks[4])}}
+
+    def followed(prepared: Prepared | None) -> list[bytes]:
+        steps = propagate(shot, anchors=anchors, exact=False, carrier="lite", prepared=prepared)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return [end.value[1][n].decode().tobytes() for n in shot.frames]
+
+    prepared = Prepared(shot)
+    for number in shot.frames:
+        prepared.add(number)
+    assert followed(prepared) == followed(None)
