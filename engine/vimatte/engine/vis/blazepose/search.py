@@ -213,9 +213,15 @@ def _share(weights: Sequence[NDArray[np.float32]]) -> list[BoolMask]:
 
 def _large_parts(mask: BoolMask, *, least: float = 0.03) -> BoolMask:
     """Without crumbs: connected parts smaller than `least` of the largest."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    left, top, wide, high = cv2.boundingRect(mask.astype(np.uint8))
+    if not wide:
+        return mask
+    box = (slice(top, top + high), slice(left, left + wide))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask[box].astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask
     areas = np.asarray(stats)[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    return np.asarray((areas >= least * areas.max())[labels])
+    large = np.zeros_like(mask)
+    large[box] = (areas >= least * areas.max())[labels]
+    return large
