@@ -74,7 +74,7 @@ class ClipShot:
         room = max(2, min(_KEPT, _CACHE_BYTES // (info.width * info.height * 12)))
         self._keeps_all = room == _KEPT
         self._plates: _Recent[Frame] = _Recent(room)
-        self._pictures: _Recent[Picture] = _Recent(room // 2)
+        self._pictures: _Recent[Picture] = _Recent(max(2, room // 2))
 
     def __repr__(self) -> str:
         return f"ClipShot({self.info.path.name}, frames={self._frames}, space={self.decision.space!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -81,10 +80,8 @@ def _matrix(op: MatrixOp) -> Step:
 
 
 def _mon_curve(op: MonCurveOp, device: torch.device) -> Step:
-    gamma, offset = op.gamma, op.offset
-    at = offset / (gamma - 1)
-    slope = ((gamma - 1) / offset) * ((offset * gamma) / ((gamma - 1) * (1 + offset))) ** gamma
-    g, o, s = _vector(gamma, device), _vector(offset, device), _vector(slope, device)
+    at, slope = op.foot
+    g, o, s = _vector(op.gamma, device), _vector(op.offset, device), _vector(slope, device)
     break_in = _vector(at * slope if op.inverse else at, device)
 
     def curve(x: Tensor) -> Tensor:
@@ -110,8 +107,7 @@ def _exponent(op: ExponentOp, device: torch.device) -> Step:
 
 
 def _log(op: LogOp, device: torch.device) -> Step:
-    scale = op.log_slope / math.log(op.base)
-    sc, lo = _vector(scale, device), _vector(op.log_offset, device)
+    sc, lo = _vector(op.scale, device), _vector(op.log_offset, device)
     a, b = _vector(op.lin_slope, device), _vector(op.lin_offset, device)
     tiny = torch.finfo(torch.float32).tiny
 
@@ -121,13 +117,11 @@ def _log(op: LogOp, device: torch.device) -> Step:
     def decode(y: Tensor) -> Tensor:
         return (torch.exp((y - lo) / sc) - b) / a
 
-    if op.lin_break is None:
+    if op.foot is None:
         return decode if op.inverse else encode
-    at_break = op.lin_slope * op.lin_break + op.lin_offset
-    slope = op.linear_slope if op.linear_slope is not None else scale * op.lin_slope / at_break
-    log_break = scale * np.log(at_break) + op.log_offset
-    sl, start = _vector(slope, device), _vector(log_break - slope * op.lin_break, device)
-    break_in = _vector(log_break if op.inverse else op.lin_break, device)
+    light, code, slope = op.foot
+    sl, start = _vector(slope, device), _vector(code - slope * light, device)
+    break_in = _vector(code if op.inverse else light, device)
     if op.inverse:
         return lambda y: torch.where(y <= break_in, (y - start) / sl, decode(y))
     return lambda x: torch.where(x <= break_in, sl * x + start, encode(x))

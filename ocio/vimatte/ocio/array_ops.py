@@ -5,7 +5,6 @@ What comes out is within 0.0001 of what OCIO gives without its approximations, w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -35,8 +34,9 @@ class ArrayOps:
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Transform (h, w, 3); what is given is not there any more after it."""
-        for step in self._steps:
-            pixels = step(pixels)
+        with np.errstate(all="ignore"):  # of pixels that are broken
+            for step in self._steps:
+                pixels = step(pixels)
         return pixels
 
 
@@ -62,12 +62,10 @@ def _number(values: NDArray[np.float64]) -> Number:
 
 
 def _mon_curve(op: MonCurveOp) -> Step:
-    gamma, offset = op.gamma, op.offset
-    at = offset / (gamma - 1)
-    slope = ((gamma - 1) / offset) * ((offset * gamma) / ((gamma - 1) * (1 + offset))) ** gamma
-    shift, scale = _number(offset), _number(1 + offset)
+    at, slope = op.foot
+    shift, scale = _number(op.offset), _number(1 + op.offset)
     if op.inverse:
-        power = _number(1 / gamma)
+        power = _number(1 / op.gamma)
 
         def curve(x: Pixels) -> Pixels:
             np.power(x, power, out=x)
@@ -77,7 +75,7 @@ def _mon_curve(op: MonCurveOp) -> Step:
 
         step = _with_foot(curve, at=at * slope, slope=1 / slope)
     else:
-        power = _number(gamma)
+        power = _number(op.gamma)
 
         def curve(x: Pixels) -> Pixels:
             x += shift
@@ -117,8 +115,7 @@ def _exponent(op: ExponentOp) -> Step:
 
 
 def _log(op: LogOp) -> Step:
-    scale = op.log_slope / math.log(op.base)
-    factor, offset = _number(scale), _number(op.log_offset)
+    factor, offset = _number(op.scale), _number(op.log_offset)
     slope, shift = _number(op.lin_slope), _number(op.lin_offset)
 
     def encode(x: Pixels) -> Pixels:
@@ -138,10 +135,7 @@ def _log(op: LogOp) -> Step:
         return y
 
     curve = decode if op.inverse else encode
-    if op.lin_break is None:
+    if op.foot is None:
         return curve
-    at_break = op.lin_slope * op.lin_break + op.lin_offset
-    steep = op.linear_slope if op.linear_slope is not None else scale * op.lin_slope / at_break
-    if op.inverse:
-        return _with_foot(curve, at=scale * np.log(at_break) + op.log_offset, slope=1 / steep)
-    return _with_foot(curve, at=op.lin_break, slope=steep)
+    light, code, steep = op.foot
+    return _with_foot(curve, at=code, slope=1 / steep) if op.inverse else _with_foot(curve, at=light, slope=steep)

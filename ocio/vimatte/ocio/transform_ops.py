@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -57,6 +58,13 @@ class MonCurveOp:
     mirror: bool
     """Whether negative values mirror the curve; otherwise the linear foot goes on."""
 
+    @property
+    def foot(self) -> tuple[Vector, Vector]:
+        """Up to which code the foot reaches, and its slope from code to light."""
+        gamma, offset = self.gamma, self.offset
+        slope = ((gamma - 1) / offset) * ((offset * gamma) / ((gamma - 1) * (1 + offset))) ** gamma
+        return offset / (gamma - 1), slope
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExponentOp:
@@ -81,6 +89,20 @@ class LogOp:
     """Slope below the break; None continues the curve's tangent."""
     inverse: bool
     """False encodes (light to log), True decodes."""
+
+    @property
+    def scale(self) -> Vector:
+        """What a natural logarithm is multiplied by."""
+        return self.log_slope / math.log(self.base)
+
+    @property
+    def foot(self) -> tuple[Vector, Vector, Vector] | None:
+        """Up to which light the line reaches, which code that is, and its slope from light to code."""
+        if self.lin_break is None:
+            return None
+        at_break = self.lin_slope * self.lin_break + self.lin_offset
+        slope = self.linear_slope if self.linear_slope is not None else self.scale * self.lin_slope / at_break
+        return self.lin_break, self.scale * np.log(at_break) + self.log_offset, slope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
