@@ -10,8 +10,8 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 __all__ = ["vim_batch", "vimatte"]
 
@@ -21,27 +21,23 @@ _SELDOM = 20_000
 
 def vim_batch() -> None:
     """Run `vim-batch`."""
-    _to_its_end(_load_vim_batch)
+    with _out_at_once():
+        from vimatte.cli.run import main
+
+        main()
 
 
 def vimatte() -> None:
     """Run `vimatte`."""
-    _to_its_end(_load_vimatte)
+    with _out_at_once():
+        from vimatte.cli.main import main
+
+        main()
 
 
-def _load_vim_batch() -> Callable[[], object]:
-    from vimatte.cli.run import main
-
-    return main
-
-
-def _load_vimatte() -> Callable[[], object]:
-    from vimatte.cli.main import main
-
-    return main
-
-
-def _to_its_end(load: Callable[[], Callable[[], object]]) -> None:
+@contextmanager
+def _out_at_once() -> Iterator[None]:
+    """Leave with the exit code of what is done in it, once threads have ended and all others have tidied up."""
     code = 1
 
     def leave() -> None:
@@ -50,11 +46,11 @@ def _to_its_end(load: Callable[[], Callable[[], object]]) -> None:
                 stream.flush()
         os._exit(code)
 
-    # The first to be registered is the last to be called: after threads have ended and all others have tidied up.
+    # The first to be registered is the last to be called.
     atexit.register(leave)
     gc.set_threshold(_SELDOM)
     try:
-        load()()
+        yield
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

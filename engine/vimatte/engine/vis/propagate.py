@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -62,12 +63,18 @@ class Prepared:
 
     def __init__(self, shot: Shot, copies: WorkingFrames | None = None) -> None:
         """`copies` are working copies that are there already; smaller ones than are needed are not used."""
-        self.copies = copies
-        self.small = _frames(shot, copies, long_side=_FOUND_LONG_SIDE)
-        """Copies on which the network follows those who are found."""
-        self.flows = SharedFlows()
-        """Between neighbours of `small`."""
+        self._shot, self.copies = shot, copies
         self._before: tuple[int, WorkingImage] | None = None
+
+    @cached_property
+    def small(self) -> WorkingFrames:
+        """Copies on which the network follows those who are found."""
+        return _frames(self._shot, self.copies, long_side=_FOUND_LONG_SIDE)
+
+    @cached_property
+    def flows(self) -> SharedFlows:
+        """Between neighbours of `small`."""
+        return SharedFlows()
 
     def add(self, number: int) -> None:
         """Measure the flow from the frame added before, while somebody has this one at hand."""

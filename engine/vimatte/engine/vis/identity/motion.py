@@ -19,7 +19,6 @@ from vimatte.engine.vis.flow import (
     WorkingImage,
     consistency,
     flow_back,
-    flow_between,
     warp,
     working_size,
 )
@@ -74,10 +73,11 @@ class ShotMotion:
         colours = np.bincount(codes.ravel(), minlength=512).astype(np.float64)
         if self._before is not None:
             last, before = self._before
-            self._keep(at, flow_back(*self._pair(at)))
+            here, there = (np.repeat(self._grey[i][..., None], 3, axis=2) for i in (at, at - 1))
+            self._keep(at, back := flow_back(here, there))
             # Most frames are no cut by their colours alone, which are quicker looked at.
             if not alike(before, colours):
-                agree = _agree(flow_between(*self._pair(at)), small, last)
+                agree = _agree((back, flow_back(there, here)), small, last)
                 if is_cut(agree, before=before, now=colours):
                     self.cuts.append(at)
         self._before = small, colours
@@ -98,11 +98,6 @@ class ShotMotion:
     def scene(self, at: int) -> int:
         """Number of the scene a frame belongs to."""
         return sum(c <= at for c in self.cuts)
-
-    def _pair(self, at: int) -> tuple[WorkingImage, WorkingImage]:
-        """A frame and the one before."""
-        now, before = (np.repeat(self._grey[i][..., None], 3, axis=2) for i in (at, at - 1))
-        return now, before
 
     def _keep(self, at: int, back: Field) -> None:
         """Keep the flow from a frame to the one before, of the latest frames."""

@@ -131,9 +131,9 @@ class Tracker:
         index = self._palette.index(lab)
         # A judge is asked once a picture: with what is known of it in mind, where that is evidence only.
         evidence = not self._exact and any(mask is not None for mask in known.values())
+        away = {one for one, mask in known.items() if mask is None}
         if self._image is not None and self._layers:
             pair = flow() if flow is not None else flow_between(now, self._image)
-            away = {one for one, mask in known.items() if mask is None}
             self._carry(now, pair, lab, index, judge=None if evidence else self._judge, away=away)
         given, tight = np.zeros((2, self._height, self._width), np.float32)
         for one, mask in known.items():
@@ -163,22 +163,21 @@ class Tracker:
                 layer.seen = layer.seen * (1 - tight)
                 union = np.maximum(union, layer.seen)
         if self._judge is not None and self._layers:
-            self._judged(now, known, self._judge, mend=evidence)
+            if evidence:
+                self._mend(now, self._judge, away=away)
+            self._judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
         if self._layers:
             people = cv2.dilate((union > 0.2).astype(np.uint8), np.ones((7, 7), np.uint8))
             self._plate.learn(lab, people == 0)
         self._image, self._lab, self._index = now, lab, index
         return {one: SoftMask.pack(layer.seen, trust=layer.trust) for one, layer in sorted(self._layers.items())}
 
-    def _judged(self, now: WorkingImage, known: Mapping[int, Probability | None], judge: Judge, *, mend: bool) -> None:
-        """Let known masks that are evidence only be mended, and everybody be remembered."""
-        if mend:
-            mended = judge.mend(now, {one: layer.seen for one, layer in self._layers.items()})
-            absent = {one for one, mask in known.items() if mask is None}
-            for one, layer in self._layers.items():
-                layer.seen = np.zeros_like(layer.seen) if one in absent else mended[one]
-                layer.shape = np.maximum(layer.shape, layer.seen)
-        judge.remember(now, {one: layer.seen for one, layer in self._layers.items()}, given=bool(known))
+    def _mend(self, now: WorkingImage, judge: Judge, *, away: Set[int]) -> None:
+        """Let masks that are evidence only be mended, with everybody else's."""
+        mended = judge.mend(now, {one: layer.seen for one, layer in self._layers.items()})
+        for one, layer in self._layers.items():
+            layer.seen = np.zeros_like(layer.seen) if one in away else mended[one]
+            layer.shape = np.maximum(layer.shape, layer.seen)
 
     def _carry(
         self,
